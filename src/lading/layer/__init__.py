@@ -1,0 +1,1 @@
+"""A layer as data: tar streams, changes, packing, unpacking, compression."""

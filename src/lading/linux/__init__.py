@@ -1,0 +1,1 @@
+"""The kernel: mounts, namespaces, paths, control groups, processes."""

@@ -1,0 +1,1 @@
+"""The OCI and Docker image documents as frozen values; no input or output here."""

@@ -1,0 +1,1 @@
+"""Layers made mountable: the `Snapshotter` protocol and its drivers."""

@@ -1,0 +1,78 @@
+"""What every snapshotter promises.
+
+A layer is known by its diff ID, whatever lies below it, so that all images share it
+and layers can be added side by side.  A snapshot is a stack of layers; an active one
+has a writable layer on top, and is known by a key (a container's ID).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from lading.errors import Conflict, NotFound
+from lading.layer.change import Change
+from lading.linux.mounts import Mount
+from lading.oci.digest import Digest
+
+
+class LayerNotFound(NotFound):
+    """Raised where a snapshot names a layer that is not here."""
+
+    def __init__(self, layer: Digest) -> None:
+        super().__init__(f"no such layer: {layer}")
+        self.layer = layer
+
+
+class SnapshotNotFound(NotFound):
+    """Raised for a key that names no snapshot."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"no such snapshot: {key}")
+        self.key = key
+
+
+class SnapshotExists(Conflict):
+    """Raised where a new snapshot's key is taken."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"snapshot exists already: {key}")
+        self.key = key
+
+
+class Snapshotter(Protocol):
+    """Layers made mountable, under copy-on-write."""
+
+    name: str
+
+    def add(self, layer: Digest, tar: BinaryIO) -> None:
+        """Keep the uncompressed *tar* whose diff ID is *layer*; idempotent, durable on return.
+
+        The whole stream is read and hashed; Corrupt (and nothing kept) when it is not *layer*.
+        """
+        ...
+
+    def location(self, layer: Digest) -> Path | None:
+        """Where the layer lies on this host; None when it is not here."""
+        ...
+
+    def prepare(self, key: str, layers: Sequence[Digest]) -> tuple[Mount, ...]:
+        """Make an active snapshot over *layers*, bottom first; SnapshotExists, LayerNotFound."""
+        ...
+
+    def view(self, key: str, layers: Sequence[Digest]) -> tuple[Mount, ...]:
+        """The same without a writable layer."""
+        ...
+
+    def mounts(self, key: str) -> tuple[Mount, ...]:
+        """How to mount the snapshot, also after a restart; SnapshotNotFound."""
+        ...
+
+    def changes(self, key: str) -> Iterator[Change]:
+        """What the active snapshot changed over its layers, sorted by path, parents first."""
+        ...
+
+    def remove(self, key: str | Digest) -> None:
+        """Free a snapshot (by key) or a layer (by diff ID); idempotent."""
+        ...
