@@ -1,0 +1,1 @@
+"""Where containers meet the network: bridges, addresses, published ports, hosts and DNS files."""
