@@ -1,0 +1,1 @@
+"""Containers as processes: the spec, the bundle, the monitor and the OCI runtime."""

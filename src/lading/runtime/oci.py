@@ -1,0 +1,181 @@
+"""The OCI runtime, runc or crun: chosen by trying it, and asked to do the rest of a life.
+
+Creating goes through `lading.runtime.conmon`.  What both runtimes do by plain system calls
+(signals, the freezer, removing what a dead container left) is done here by the same calls,
+which spares starting a program for each.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import subprocess
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lading.errors import Unsupported
+from lading.linux.cgroups import Group, Hierarchies, Layout
+from lading.linux.process import ProcessRef
+from lading.runtime.failures import failure, last_error
+from lading.runtime.resources import Resources, linux_resources
+
+_SECONDS = 60.0
+_START_SECONDS = 10.0
+_PREFERRED = {
+    Layout.UNIFIED: ("crun", "runc"),
+    Layout.HYBRID: ("runc", "crun"),
+    Layout.V1: ("runc", "crun"),
+}
+
+
+class NoRuntime(Unsupported):
+    """Raised where neither runc nor crun works on this host."""
+
+    def __init__(self, reasons: list[str]) -> None:
+        super().__init__("no OCI runtime works here: " + "; ".join(reasons))
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """A runtime that was found to work, and where it keeps its state."""
+
+    name: str
+    path: str
+    version: str
+    state: Path
+    hierarchies: Hierarchies
+
+    def arguments(self, log: Path) -> list[str]:
+        """The options that stand before every command."""
+        return [f"--root={self.state}", f"--log={log}", "--log-format=json"]
+
+    def start(self, container: str, process: ProcessRef) -> None:
+        """Let a created container run its command; RuntimeFailed when it cannot."""
+        if not self._open_gate(container, process):
+            self._run("start", container)
+
+    def kill(self, process: ProcessRef, signum: int) -> bool:
+        """Signal the container's first process; False when it has ended."""
+        return process.kill(signum)
+
+    def group(self, cgroup_path: str) -> Group:
+        return self.hierarchies.group(cgroup_path)
+
+    def pause(self, cgroup_path: str) -> None:
+        """Freeze every process of the container; they stand still on return."""
+        self.group(cgroup_path).freeze()
+
+    def resume(self, cgroup_path: str) -> None:
+        self.group(cgroup_path).thaw()
+
+    def delete(self, container: str, cgroup_path: str) -> None:
+        """Remove what an ended container left: stray processes, groups, state; idempotent."""
+        self.group(cgroup_path).destroy()
+        shutil.rmtree(self.state / container, ignore_errors=True)
+
+    def state_of(self, container: str) -> dict[str, Any] | None:
+        """The runtime's own view (runtime.md#state); None when it knows no such container."""
+        done = self._command("state", container)
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def update(self, container: str, resources: Resources) -> None:
+        """Change a live container's limits; RuntimeFailed."""
+        document = json.dumps(linux_resources(resources))
+        self._run("update", "--resources=-", container, text=document)
+
+    def containers(self) -> list[str]:
+        """The IDs that the runtime keeps state for."""
+        with suppress(FileNotFoundError):
+            return sorted(entry.name for entry in os.scandir(self.state) if entry.is_dir())
+        return []
+
+    def _open_gate(self, container: str, process: ProcessRef) -> bool:
+        """Do what `runc start` does: read the byte with which its init waits in a fifo."""
+        if self.name != "runc":
+            return False
+        gate = self.state / container / "exec.fifo"
+        try:
+            fd = os.open(gate, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            return self._byte_came(fd, process) and _unlinked(gate)
+        finally:
+            os.close(fd)
+
+    def _byte_came(self, fd: int, process: ProcessRef) -> bool:
+        pidfd = process.open()
+        if pidfd is None:
+            return False
+        try:
+            poll = select.poll()
+            poll.register(fd, select.POLLIN)
+            poll.register(pidfd, select.POLLIN)
+            ready = dict(poll.poll(_START_SECONDS * 1000))
+            return bool(ready.get(fd, 0) & select.POLLIN) and os.read(fd, 1) == b"0"
+        finally:
+            os.close(pidfd)
+
+    def _run(self, verb: str, *arguments: str, text: str | None = None) -> str:
+        done = self._command(verb, *arguments, text=text)
+        if done.returncode:
+            raise failure(verb, done.stderr.strip() or f"{self.name} exited {done.returncode}")
+        return done.stdout
+
+    def _command(
+        self, verb: str, *arguments: str, text: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self.path, f"--root={self.state}", verb, *arguments],
+            input=text if text is not None else "",
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_SECONDS,
+            check=False,
+        )
+
+
+def _unlinked(path: Path) -> bool:
+    path.unlink(missing_ok=True)
+    return True
+
+
+def choose(run_root: Path, wanted: str | None = None) -> Runtime:
+    """The runtime that works here, or the *wanted* one; NoRuntime says why none does.
+
+    crun is preferred where cgroup v2 is unified: it is faster; it refuses a mix of v1 and v2.
+    """
+    hierarchies = Hierarchies.read()
+    reasons = []
+    for name in (wanted,) if wanted else _PREFERRED[hierarchies.layout]:
+        found = shutil.which(name)
+        problem = _problem(name, found, hierarchies.layout)
+        if found and problem is None:
+            version = _version(found)
+            return Runtime(Path(name).name, found, version, run_root / Path(name).name, hierarchies)
+        reasons.append(f"{name}: {problem}")
+    raise NoRuntime(reasons)
+
+
+def _problem(name: str, path: str | None, layout: Layout) -> str | None:
+    if path is None:
+        return "not installed"
+    if "crun" in Path(name).name and layout is Layout.HYBRID:
+        return "refuses cgroup v1 and v2 mixed"
+    return None if _version(path) else "does not run"
+
+
+def _version(path: str) -> str:
+    """The version that the program reports; empty when it does not run."""
+    try:
+        done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=_SECONDS)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    first = done.stdout.partition("\n")[0].split()
+    return first[-1] if done.returncode == 0 and first else ""
+
