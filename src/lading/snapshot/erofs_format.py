@@ -1,0 +1,124 @@
+"""The structures of an EROFS image, as far as lading writes them.
+
+Sources: the kernel's Documentation/filesystems/erofs.rst and the on-disk definitions it
+describes.  All numbers are little-endian; an inode's number (nid) is its offset in
+units of 32 bytes, counted from the start of the image (`META_BLOCK` is 0).
+"""
+
+from __future__ import annotations
+
+import stat
+import struct
+from collections.abc import Mapping
+
+BLOCK_BITS = 9  # 512 bytes: what a tar is aligned to, so its data can be pointed at
+BLOCK = 1 << BLOCK_BITS
+SLOT = 32
+SUPERBLOCK_AT = 1024
+DEVICE_AT = SUPERBLOCK_AT + 128
+FIRST_INODE_AT = 3 * BLOCK  # the first block after the device table
+HOLE = 0xFFFFFFFF
+INODE_BYTES = 64
+XATTR_HEADER_BYTES = 12
+NAME_MOST = 255
+
+FLAT_PLAIN, FLAT_INLINE, CHUNK_BASED = 0, 2, 4
+CHUNK_WITH_INDEXES = 0x20
+
+_MAGIC = 0xE0F5E1E2
+_COMPAT_MTIME = 0x2
+_INCOMPAT_CHUNKED_FILE = 0x4
+_INCOMPAT_DEVICE_TABLE = 0x8
+
+_SUPERBLOCK = struct.Struct("<IIIBBHQQIIII16s16sIHHHBBIQ24s")
+_DEVICE = struct.Struct("<64sII56x")
+INODE = struct.Struct("<HHHHQIIIIqII16x")
+DIRENT = struct.Struct("<QHBx")
+CHUNK = struct.Struct("<HHI")
+_XATTR = struct.Struct("<BBH")
+
+FILE_TYPES = {
+    stat.S_IFREG: 1,
+    stat.S_IFDIR: 2,
+    stat.S_IFCHR: 3,
+    stat.S_IFBLK: 4,
+    stat.S_IFIFO: 5,
+    stat.S_IFSOCK: 6,
+    stat.S_IFLNK: 7,
+}
+
+_PREFIXES = (
+    (b"system.posix_acl_access", 2),
+    (b"system.posix_acl_default", 3),
+    (b"user.", 1),
+    (b"trusted.", 4),
+    (b"security.", 6),
+)
+
+
+def superblock(*, root: int, inodes: int, blocks: int, name: bytes) -> bytes:
+    """The superblock of an image with one extra device; *name* (16 bytes) becomes its UUID."""
+    return _SUPERBLOCK.pack(
+        _MAGIC,
+        0,  # no checksum: the index is kept with a digest of its own
+        _COMPAT_MTIME,
+        BLOCK_BITS,
+        0,
+        root // SLOT,
+        inodes,
+        0,
+        0,
+        blocks,
+        0,  # inodes are counted from the image's first byte
+        0,
+        name,
+        b"",
+        _INCOMPAT_CHUNKED_FILE | _INCOMPAT_DEVICE_TABLE,
+        0,
+        1,
+        DEVICE_AT // 128,
+        0,
+        0,
+        0,
+        0,
+        b"",
+    )
+
+
+def device(*, tag: bytes, blocks: int, mapped_at: int) -> bytes:
+    """The slot of the extra device: *blocks* of it appear from block *mapped_at* on."""
+    return _DEVICE.pack(tag, blocks, mapped_at)
+
+
+def inode_format(layout: int) -> int:
+    """``i_format`` of an extended inode (64 bytes: 64-bit times, full owners)."""
+    return 1 | layout << 1
+
+
+def device_number(major: int, minor: int) -> int:
+    """A device node's number as Linux encodes it on disk."""
+    return (minor & 0xFF) | major << 8 | (minor & ~0xFF) << 12
+
+
+def xattr_body(xattrs: Mapping[bytes, bytes]) -> bytes:
+    """The extended attributes that follow an inode; empty where there are none.
+
+    Names in a namespace that EROFS has no index for are left out.
+    """
+    entries = [_xattr(name, xattrs[name]) for name in sorted(xattrs)]
+    body = b"".join(entries)
+    return bytes(XATTR_HEADER_BYTES) + body if body else b""
+
+
+def xattr_count(body_bytes: int) -> int:
+    """``i_xattr_icount`` for a body of that many bytes."""
+    return (body_bytes - XATTR_HEADER_BYTES) // 4 + 1 if body_bytes else 0
+
+
+def _xattr(name: bytes, value: bytes) -> bytes:
+    for prefix, index in _PREFIXES:
+        if name.startswith(prefix):
+            suffix = name[len(prefix) :]
+            entry = _XATTR.pack(len(suffix), index, len(value)) + suffix + value
+            return entry + bytes(-len(entry) % 4)
+    return b""
