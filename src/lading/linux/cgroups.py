@@ -73,7 +73,7 @@ class Hierarchies:
     @classmethod
     def parse(cls, mountinfo: str) -> Hierarchies:
         """Those in the text of a mountinfo file (proc(5))."""
-        roots = {}
+        roots: dict[str, Path] = {}
         for names, path in _cgroup_mounts(mountinfo):
             for name in names:
                 roots.setdefault(name, path)

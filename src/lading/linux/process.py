@@ -58,7 +58,9 @@ class ProcessRef:
     def alive(self) -> bool:
         """Whether it still runs; a zombie does not."""
         stat = _stat(self.pid)
-        return bool(stat) and stat[0] not in b"ZX" and int(stat[_START_TIME]) == self.start_time
+        if stat is None or stat[0] in (b"Z", b"X"):
+            return False
+        return int(stat[_START_TIME]) == self.start_time
 
     def open(self) -> int | None:
         """A pidfd that is surely this process's (the caller closes it); None when it is gone.

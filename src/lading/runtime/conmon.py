@@ -46,6 +46,8 @@ class Runtime(Protocol):
 
     def arguments(self, log: Path) -> list[str]: ...
 
+    def shelter(self, pid: int) -> None: ...
+
 
 class NotAttachable(NotFound):
     """Raised where no monitor listens any more: the process has ended."""
@@ -105,6 +107,7 @@ def launch(runtime: Runtime, container: ContainerLaunch) -> Launched:
     if container.terminal:
         arguments.append("--terminal")
     with _Start(arguments, container.bundle, container.pass_fds) as start:
+        runtime.shelter(start.pid)
         return start.launched("create")
 
 
@@ -131,6 +134,7 @@ def launch_exec(
     arguments += ["--stdin"] if exec_.stdin else []
     arguments += ["--terminal"] if exec_.terminal else []
     with _Start(arguments, exec_.bundle, (), attach=True) as start:
+        runtime.shelter(start.pid)
         start.attachable(on_attachable)
         return start.launched("exec")
 
@@ -188,6 +192,10 @@ class _Start:
             undo.pop_all()
         for fd in pipes.values():
             os.close(fd)
+
+    @property
+    def pid(self) -> int:
+        return self._conmon.pid
 
     def __enter__(self) -> _Start:
         self._allow()
@@ -327,4 +335,3 @@ def exit_code(persist: Path) -> int | None:
         return int((persist / "exit").read_text())
     except (FileNotFoundError, ValueError):
         return None
-

@@ -18,7 +18,9 @@ class NotADevice(Invalid):
     """Raised for a host path that is no device node."""
 
     def __init__(self, path: str, reason: str) -> None:
-        super().__init__(f'error gathering device information while adding custom device "{path}": {reason}')
+        super().__init__(
+            f'error gathering device information while adding custom device "{path}": {reason}'
+        )
         self.path = path
 
 
@@ -92,9 +94,9 @@ DEFAULT_RULES = (
 
 
 def from_host(path: str, container_path: str, access: str = "rwm") -> list[Device]:
-    """The node at *path*, or those beneath it, as *container_path*; NotADevice when there is none."""
+    """The node at *path*, or those beneath it, as *container_path*; NotADevice when none is."""
     try:
-        mode = os.stat(path).st_mode
+        mode = Path(path).stat().st_mode
     except OSError as error:
         raise NotADevice(path, (error.strerror or "").lower()) from None
     if stat.S_ISDIR(mode):
@@ -126,7 +128,7 @@ def _beneath(directory: Path, container_path: str, access: str) -> Iterator[Devi
 
 
 def _node(path: str, container_path: str, access: str) -> Device | None:
-    found = os.stat(path)
+    found = Path(path).stat()
     if stat.S_ISBLK(found.st_mode):
         kind = "b"
     elif stat.S_ISCHR(found.st_mode):

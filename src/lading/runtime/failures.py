@@ -18,7 +18,7 @@ _CRUN_OPEN = re.compile(r"open executable: (.*)", re.IGNORECASE)
 
 
 class RuntimeFailed(LadingError):
-    """Raised where the runtime could not do as asked; *exit_code* is what `docker run` exits with."""
+    """Raised where the runtime could not do as asked; *exit_code* is for `docker run`."""
 
     exit_code = FAILED
 
@@ -90,5 +90,8 @@ def _in_runc_words(reason: str) -> str:
         return f'crun: exec: "{match[1]}": executable file not found in $PATH'
     if match := _CRUN_OPEN.search(reason):
         return f"crun: exec: {match[1].lower()}"
-    return re.sub(r"(Permission denied|No such file or directory|Is a directory|Not a directory)$",
-                  lambda found: found[0].lower(), reason)
+    return re.sub(
+        r"(Permission denied|No such file or directory|Is a directory|Not a directory)$",
+        lambda found: found[0].lower(),
+        reason,
+    )

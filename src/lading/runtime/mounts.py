@@ -68,14 +68,10 @@ def arranged(
     write = "rw" if privileged else "ro"
     defaults = [
         MountPoint("/proc", "proc", "proc", ("nosuid", "noexec", "nodev")),
-        MountPoint(
-            "/dev", "tmpfs", "tmpfs", ("nosuid", "strictatime", "mode=755", "size=65536k")
-        ),
+        MountPoint("/dev", "tmpfs", "tmpfs", ("nosuid", "strictatime", "mode=755", "size=65536k")),
         MountPoint("/dev/pts", "devpts", "devpts", _PTS),
         _sys(write, host_network=host_network),
-        MountPoint(
-            "/sys/fs/cgroup", "cgroup", "cgroup", ("nosuid", "noexec", "nodev", write)
-        ),
+        MountPoint("/sys/fs/cgroup", "cgroup", "cgroup", ("nosuid", "noexec", "nodev", write)),
         *_ipc(shm_size, host=host_ipc),
     ]
     kept = [mount for mount in defaults if mount.destination not in taken]
@@ -92,7 +88,10 @@ def _sys(write: str, *, host_network: bool) -> MountPoint:
 
 def _ipc(shm_size: int, *, host: bool) -> list[MountPoint]:
     if host:
-        return [MountPoint.bind("/dev/mqueue", "/dev/mqueue"), MountPoint.bind("/dev/shm", "/dev/shm")]
+        return [
+            MountPoint.bind("/dev/mqueue", "/dev/mqueue"),
+            MountPoint.bind("/dev/shm", "/dev/shm"),
+        ]
     size = f"size={shm_size}"
     return [
         MountPoint("/dev/mqueue", "mqueue", "mqueue", ("nosuid", "noexec", "nodev")),

@@ -12,17 +12,20 @@ import os
 import select
 import shutil
 import subprocess
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lading.errors import Unsupported
-from lading.linux.cgroups import Group, Hierarchies, Layout
+from lading.linux.cgroups import Group, Hierarchies, Layout, own_groups
 from lading.linux.process import ProcessRef
-from lading.runtime.failures import failure, last_error
+from lading.runtime.failures import failure
 from lading.runtime.resources import Resources, linux_resources
+from lading.settings import Settings
 
+MONITORS = "monitors"  # the group, beside the containers' own, that conmon lives in
 _SECONDS = 60.0
 _START_SECONDS = 10.0
 _PREFERRED = {
@@ -48,10 +51,27 @@ class Runtime:
     version: str
     state: Path
     hierarchies: Hierarchies
+    parent: str  # the cgroup above all of this engine's
+    shelters: tuple[Path, ...] = ()
 
     def arguments(self, log: Path) -> list[str]:
         """The options that stand before every command."""
         return [f"--root={self.state}", f"--log={log}", "--log-format=json"]
+
+    def cgroup_path(self, container: str) -> str:
+        """Where the container's processes are, below every hierarchy's root."""
+        return f"{self.parent}/{container}"
+
+    def shelter(self, pid: int) -> None:
+        """Move a monitor out of the daemon's own groups: whoever kills those must not hit it.
+
+        The first such move after a while waits for the kernel (an RCU grace period, 6 ms), and
+        so spares the runtime that wait, which it would have a little later.
+        """
+        for directory in self.shelters:
+            with suppress(OSError):
+                directory.mkdir(parents=True, exist_ok=True)
+                (directory / "cgroup.procs").write_text(str(pid))
 
     def start(self, container: str, process: ProcessRef) -> None:
         """Let a created container run its command; RuntimeFailed when it cannot."""
@@ -62,19 +82,19 @@ class Runtime:
         """Signal the container's first process; False when it has ended."""
         return process.kill(signum)
 
-    def group(self, cgroup_path: str) -> Group:
-        return self.hierarchies.group(cgroup_path)
+    def group(self, container: str) -> Group:
+        return self.hierarchies.group(self.cgroup_path(container))
 
-    def pause(self, cgroup_path: str) -> None:
+    def pause(self, container: str) -> None:
         """Freeze every process of the container; they stand still on return."""
-        self.group(cgroup_path).freeze()
+        self.group(container).freeze()
 
-    def resume(self, cgroup_path: str) -> None:
-        self.group(cgroup_path).thaw()
+    def resume(self, container: str) -> None:
+        self.group(container).thaw()
 
-    def delete(self, container: str, cgroup_path: str) -> None:
+    def delete(self, container: str) -> None:
         """Remove what an ended container left: stray processes, groups, state; idempotent."""
-        self.group(cgroup_path).destroy()
+        self.group(container).destroy()
         shutil.rmtree(self.state / container, ignore_errors=True)
 
     def state_of(self, container: str) -> dict[str, Any] | None:
@@ -145,21 +165,47 @@ def _unlinked(path: Path) -> bool:
     return True
 
 
-def choose(run_root: Path, wanted: str | None = None) -> Runtime:
-    """The runtime that works here, or the *wanted* one; NoRuntime says why none does.
+def choose(settings: Settings) -> Runtime:
+    """The runtime that works here, or the one asked for; NoRuntime says why none does.
 
     crun is preferred where cgroup v2 is unified: it is faster; it refuses a mix of v1 and v2.
     """
     hierarchies = Hierarchies.read()
     reasons = []
+    wanted = settings.runtime
     for name in (wanted,) if wanted else _PREFERRED[hierarchies.layout]:
         found = shutil.which(name)
         problem = _problem(name, found, hierarchies.layout)
         if found and problem is None:
-            version = _version(found)
-            return Runtime(Path(name).name, found, version, run_root / Path(name).name, hierarchies)
+            return _runtime(settings, found, hierarchies)
         reasons.append(f"{name}: {problem}")
     raise NoRuntime(reasons)
+
+
+def _runtime(settings: Settings, path: str, hierarchies: Hierarchies) -> Runtime:
+    name = Path(path).name
+    parent = f"/lading-{settings.instance}"
+    return Runtime(
+        name=name,
+        path=path,
+        version=_version(path),
+        state=settings.run_root / name,
+        hierarchies=hierarchies,
+        parent=parent,
+        shelters=tuple(_shelters(hierarchies, f"{parent}/{MONITORS}")),
+    )
+
+
+def _shelters(hierarchies: Hierarchies, path: str) -> Iterator[Path]:
+    """Where monitors go: what systemd tracks, and what could limit them with the daemon."""
+    own = own_groups()
+    tracked = hierarchies.tracked_root()
+    if tracked:
+        yield tracked / path.lstrip("/")
+    for controller in ("memory", "pids"):
+        root = hierarchies.roots.get(controller)
+        if root and own.get(controller, "/") != "/":
+            yield root / path.lstrip("/")
 
 
 def _problem(name: str, path: str | None, layout: Layout) -> str | None:
@@ -178,4 +224,3 @@ def _version(path: str) -> str:
         return ""
     first = done.stdout.partition("\n")[0].split()
     return first[-1] if done.returncode == 0 and first else ""
-

@@ -72,35 +72,37 @@ ALLOWED: frozenset[str] = frozenset(
     " ".join((_FILES, _WAITING, _MEMORY, _PROCESSES, _TIME, _LOCKS, _TALKING)).split()
 )
 
-ALLOWED_ON: Mapping[str, tuple[str, ...]] = {
-    "amd64": ("arch_prctl", "modify_ldt"),
-    "arm64": (
-        "arm_fadvise64_64 arm_sync_file_range sync_file_range2 breakpoint cacheflush set_tls"
-    ).split(),
-    "ppc64le": ("sync_file_range2", "swapcontext"),
-    "s390x": ("s390_pci_mmio_read", "s390_pci_mmio_write", "s390_runtime_instr"),
-    "riscv64": ("riscv_flush_icache", "riscv_hwprobe"),
+_ALLOWED_ON = {
+    "amd64": "arch_prctl modify_ldt",
+    "arm64": """arm_fadvise64_64 arm_sync_file_range sync_file_range2 breakpoint cacheflush
+        set_tls""",
+    "ppc64le": "sync_file_range2 swapcontext",
+    "s390x": "s390_pci_mmio_read s390_pci_mmio_write s390_runtime_instr",
+    "riscv64": "riscv_flush_icache riscv_hwprobe",
 }
-
-ALLOWED_WITH: Mapping[str, tuple[str, ...]] = {
-    capability: tuple(calls.split())
-    for capability, calls in {
-        "CAP_DAC_READ_SEARCH": "open_by_handle_at",
-        "CAP_SYS_ADMIN": """bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick
+_ALLOWED_WITH = {
+    "CAP_DAC_READ_SEARCH": "open_by_handle_at",
+    "CAP_SYS_ADMIN": """bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick
             lookup_dcookie lsm_get_self_attr lsm_list_modules lsm_set_self_attr mount
             mount_setattr move_mount open_tree perf_event_open quotactl quotactl_fd
             setdomainname sethostname setns syslog umount umount2 unshare""",
-        "CAP_SYS_BOOT": "reboot",
-        "CAP_SYS_CHROOT": "chroot",
-        "CAP_SYS_MODULE": "delete_module init_module finit_module",
-        "CAP_SYS_PACCT": "acct",
-        "CAP_SYS_PTRACE": "kcmp pidfd_getfd process_madvise",
-        "CAP_SYS_RAWIO": "iopl ioperm",
-        "CAP_SYS_TIME": "settimeofday stime clock_settime clock_settime64",
-        "CAP_SYS_TTY_CONFIG": "vhangup",
-        "CAP_SYS_NICE": "get_mempolicy mbind set_mempolicy set_mempolicy_home_node",
-        "CAP_SYSLOG": "syslog",
-        "CAP_BPF": "bpf",
-        "CAP_PERFMON": "perf_event_open",
-    }.items()
+    "CAP_SYS_BOOT": "reboot",
+    "CAP_SYS_CHROOT": "chroot",
+    "CAP_SYS_MODULE": "delete_module init_module finit_module",
+    "CAP_SYS_PACCT": "acct",
+    "CAP_SYS_PTRACE": "kcmp pidfd_getfd process_madvise",
+    "CAP_SYS_RAWIO": "iopl ioperm",
+    "CAP_SYS_TIME": "settimeofday stime clock_settime clock_settime64",
+    "CAP_SYS_TTY_CONFIG": "vhangup",
+    "CAP_SYS_NICE": "get_mempolicy mbind set_mempolicy set_mempolicy_home_node",
+    "CAP_SYSLOG": "syslog",
+    "CAP_BPF": "bpf",
+    "CAP_PERFMON": "perf_event_open",
+}
+
+ALLOWED_ON: Mapping[str, tuple[str, ...]] = {
+    architecture: tuple(calls.split()) for architecture, calls in _ALLOWED_ON.items()
+}
+ALLOWED_WITH: Mapping[str, tuple[str, ...]] = {
+    capability: tuple(calls.split()) for capability, calls in _ALLOWED_WITH.items()
 }
