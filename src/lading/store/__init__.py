@@ -1,0 +1,1 @@
+"""What is kept: blobs by digest, records in one database, and what may be collected."""
