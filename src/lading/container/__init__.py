@@ -1,0 +1,1 @@
+"""Containers: their options, records and states, and everything that can be done to them."""
