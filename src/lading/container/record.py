@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
-from lading.container.options import Config, HostConfig
+from lading.container.options import Config, HostConfig, NetworkingConfig
 from lading.container.states import State
 from lading.linux.process import ProcessRef
-from lading.network.values import Sandbox
 from lading.volume.values import MountPoint
 
 
@@ -24,23 +25,22 @@ class StateRecord(msgspec.Struct, frozen=True):
     started_at: int = 0
     finished_at: int = 0
     restart_count: int = 0
-    wanted: bool = False  # whether a restart policy may start it: false after `stop` or `kill`
-    sandbox: Sandbox | None = None  # the network's facts while it runs
+    stopped_by_user: bool = False  # by stop or kill: a restart policy leaves it alone then
 
 
 class Container(msgspec.Struct, frozen=True):
-    """Everything about one container; `config` has the image's settings merged in."""
+    """Everything about one container; *config* has the image's settings merged in."""
 
     id: str  # 64 hex digits
     name: str  # without a slash
     created: int  # nanoseconds since 1970
-    image_id: str
+    image_id: str  # sha256:…; `config.image` is what the user wrote
     config: Config
     host: HostConfig
-    argv: list[str]
+    networking: NetworkingConfig
     layers: list[str]  # diff IDs, bottom first
     driver: str  # the snapshotter that made its writable layer
-    mounts: list[MountPoint]
+    mounts: list[MountPoint]  # anonymous volumes have their names here
     state: StateRecord = StateRecord()
     platform: str = "linux"
 
@@ -49,11 +49,30 @@ class Container(msgspec.Struct, frozen=True):
         return self.id[:12]
 
     @property
+    def argv(self) -> list[str]:
+        """The command with its arguments: the entry point's words, then Cmd's."""
+        return [*(self.config.entrypoint or []), *(self.config.cmd or [])]
+
+    @property
     def running(self) -> bool:
         """Whether it has a process, paused or not."""
         return self.state.status.has_process
 
-    def with_state(self, **changes: object) -> Container:
+    @property
+    def pid(self) -> int:
+        """Its first process on this host; 0 when there is none."""
+        return self.state.process.pid if self.running and self.state.process else 0
+
+    @property
+    def stop_signal(self) -> str:
+        return self.config.stop_signal or "SIGTERM"
+
+    @property
+    def stop_timeout(self) -> int:
+        """Seconds between the stop signal and SIGKILL; below zero: for ever."""
+        return 10 if self.config.stop_timeout is None else self.config.stop_timeout
+
+    def with_state(self, **changes: Any) -> Container:
         """The same container with some of its state replaced."""
         state = msgspec.structs.replace(self.state, **changes)
         return msgspec.structs.replace(self, state=state)
