@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from lading.errors import Conflict, NotFound
 from lading.layer.change import Change
@@ -46,11 +46,16 @@ class Snapshotter(Protocol):
 
     name: str
 
-    def add(self, layer: Digest, tar: BinaryIO) -> None:
-        """Keep the uncompressed *tar* whose diff ID is *layer*; idempotent, durable on return.
+    def add(self, layer: Digest | None, tar: BinaryIO) -> Digest:
+        """Keep the uncompressed *tar*, and say its diff ID; idempotent, durable on return.
 
         The whole stream is read and hashed; Corrupt (and nothing kept) when it is not *layer*.
+        None takes whatever it is: archives bring layers before they say which ones.
         """
+        ...
+
+    def layers(self) -> Iterator[Digest]:
+        """The diff IDs of all layers that are here, in no order."""
         ...
 
     def location(self, layer: Digest) -> Path | None:
@@ -75,4 +80,13 @@ class Snapshotter(Protocol):
 
     def remove(self, key: str | Digest) -> None:
         """Free a snapshot (by key) or a layer (by diff ID); idempotent."""
+        ...
+
+
+@runtime_checkable
+class KeepsTars(Protocol):
+    """A snapshotter whose layers hold the tars they came from, byte for byte."""
+
+    def tar(self, layer: Digest) -> Path | None:
+        """The file that is the layer's tar, never changed, only unlinked; None if not here."""
         ...
