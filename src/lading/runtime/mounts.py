@@ -87,13 +87,11 @@ def _sys(write: str, *, host_network: bool) -> MountPoint:
 
 
 def _ipc(shm_size: int, *, host: bool) -> list[MountPoint]:
-    if host:
-        return [
-            MountPoint.bind("/dev/mqueue", "/dev/mqueue"),
-            MountPoint.bind("/dev/shm", "/dev/shm"),
-        ]
-    size = f"size={shm_size}"
+    """Message queues are those of the IPC namespace, whosever it is; shared memory is mounted."""
+    own = ("nosuid", "noexec", "nodev", "mode=1777", f"size={shm_size}")
     return [
         MountPoint("/dev/mqueue", "mqueue", "mqueue", ("nosuid", "noexec", "nodev")),
-        MountPoint("/dev/shm", "tmpfs", "shm", ("nosuid", "noexec", "nodev", "mode=1777", size)),
+        MountPoint.bind("/dev/shm", "/dev/shm")
+        if host
+        else MountPoint("/dev/shm", "tmpfs", "shm", own),
     ]

@@ -38,6 +38,11 @@ class BadWorkingDirectory(Invalid):
         super().__init__(f"invalid working directory {path!r}: {reason}")
 
 
+def _normal(path: str) -> str:
+    """*path* from the root; two slashes at the front, which POSIX keeps, are one."""
+    return posixpath.normpath("/" + path.lstrip("/"))
+
+
 def open_root(path: Path | str) -> int:
     """A descriptor of the root directory for the functions here; the caller closes it."""
     return os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -62,7 +67,7 @@ def make_targets(root_fd: int, mounts: Iterable[MountPoint]) -> None:
     points = list(mounts)
     covered = ["/dev", "/proc", "/sys", *(p.destination.rstrip("/") for p in points)]
     for point in points:
-        destination = posixpath.normpath("/" + point.destination)
+        destination = _normal(point.destination)
         if not any(destination.startswith(f"{other}/") for other in covered):
             _check_target(root_fd, ensure(root_fd, destination, directory=not _is_file(point)))
 
@@ -86,7 +91,7 @@ def ensure_working_directory(root_fd: int, path: str) -> None:
     """Make the working directory where it is missing, as Docker does; BadWorkingDirectory."""
     if not path.startswith("/"):
         raise BadWorkingDirectory(path, "it must be an absolute path")
-    if _is_kernel_made(posixpath.normpath(path)):
+    if _is_kernel_made(_normal(path)):
         return _check_kernel_made(path)
     try:
         os.close(ensure(root_fd, path, directory=True))
@@ -104,13 +109,29 @@ def check_working_directory(root_fd: int, path: str) -> None:
     """
     if not path.startswith("/"):
         raise BadWorkingDirectory(path, "it must be an absolute path")
-    if _is_kernel_made(posixpath.normpath(path)):
+    if _is_kernel_made(_normal(path)):
         _check_kernel_made(path)
-    try:
-        os.close(open_in_root(root_fd, path.encode(), os.O_PATH | os.O_DIRECTORY))
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise BadWorkingDirectory(path, "it leads through a link of /proc") from None
+    if _leads_into_a_process(root_fd, _normal(path)):
+        raise BadWorkingDirectory(path, "it leads through a link of /proc")
+
+
+def _leads_into_a_process(root_fd: int, path: str) -> bool:
+    """Whether *path* ends in what /proc tells of the process that looks there."""
+    for _ in range(_MOST_LINKS):
+        try:
+            os.close(open_in_root(root_fd, os.fsencode(path), os.O_PATH | os.O_DIRECTORY))
+        except FileNotFoundError:
+            onward = _link_to_nothing(root_fd, path)
+        except OSError as error:
+            return error.errno == errno.ELOOP
+        else:
+            return False
+        if onward is None:
+            return False
+        if _is_kernel_made(onward):
+            return True
+        path = onward
+    return True
 
 
 def _is_kernel_made(path: str) -> bool:
@@ -119,7 +140,7 @@ def _is_kernel_made(path: str) -> bool:
 
 def _check_kernel_made(path: str) -> None:
     """In /proc only what belongs to no process is fit: the rest may lead to the host's files."""
-    first = posixpath.normpath(path).removeprefix("/proc").lstrip("/").partition("/")[0]
+    first = _normal(path).removeprefix("/proc").lstrip("/").partition("/")[0]
     if first in ("self", "thread-self") or first.isdigit():
         raise BadWorkingDirectory(path, "it is a process's own directory")
 
@@ -131,7 +152,7 @@ def ensure(root_fd: int, path: str, *, directory: bool) -> int:
     what the runtime mounts over (HostileRoot).  NotADirectoryError or IsADirectoryError where
     something of the other kind is there.
     """
-    wanted = posixpath.normpath("/" + path)
+    wanted = _normal(path)
     for _ in range(_MOST_LINKS):
         found = _open_existing(root_fd, wanted, directory=directory)
         if found is not None:
@@ -162,10 +183,24 @@ def _make_first_missing(root_fd: int, path: str, *, directory: bool) -> str | No
     parts = path.strip("/").split("/")
     parent, depth = _deepest(root_fd, parts)
     try:
-        name, rest = parts[depth], parts[depth + 1 :]
-        if _made(parent, name, directory=directory or bool(rest)):
+        if _made(parent, parts[depth], directory=directory or depth < len(parts) - 1):
             return None
-        return _followed(parent, name, "/" + "/".join(parts[:depth]), rest)
+        onward = _followed(parent, parts, depth)
+    finally:
+        os.close(parent)
+    if onward.split("/")[1] in _KERNEL:
+        raise HostileRoot("/" + "/".join(parts[: depth + 1]), f"is a link into {onward}")
+    return onward
+
+
+def _link_to_nothing(root_fd: int, path: str) -> str | None:
+    """What *path*, which is missing, means by a link on its way; None where there is none."""
+    parts = path.strip("/").split("/")
+    parent, depth = _deepest(root_fd, parts)
+    try:
+        return _followed(parent, parts, depth)
+    except OSError:
+        return None
     finally:
         os.close(parent)
 
@@ -201,10 +236,7 @@ def _made(parent: int, name: str, *, directory: bool) -> bool:
     return True
 
 
-def _followed(parent: int, name: str, above: str, rest: list[str]) -> str:
-    """The path that a link to nothing stands for; HostileRoot where the runtime mounts there."""
-    target = posixpath.join(above, os.readlink(name, dir_fd=parent))
-    onward = posixpath.normpath(posixpath.join("/", target, *rest))
-    if onward.split("/")[1] in _KERNEL:
-        raise HostileRoot(posixpath.join(above, name), f"is a link into {onward}")
-    return onward
+def _followed(parent: int, parts: list[str], depth: int) -> str:
+    """The path that *parts* stand for when the one at *depth*, in *parent*, is a link."""
+    target = os.readlink(parts[depth], dir_fd=parent)
+    return _normal(posixpath.join("/", *parts[:depth], target, *parts[depth + 1 :]))
