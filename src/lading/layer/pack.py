@@ -73,18 +73,19 @@ def walk(root: Path, *, mounts: bool = True) -> Iterator[bytes]:
     """Every path below *root*, parents first, names sorted by their bytes; links not followed."""
     top = os.open(root, _DIRECTORY)
     try:
-        device = os.fstat(top).st_dev
-        waiting = [b""]
+        device = None if mounts else os.fstat(top).st_dev
+        waiting = _listing(top, b"", device)
         while waiting:
-            path = waiting.pop()
-            if path:
-                yield path
-            waiting.extend(reversed(_directories_and_files(top, path, device, mounts=mounts)))
+            path, is_directory = waiting.pop()
+            yield path
+            if is_directory:
+                waiting += _listing(top, path, device)
     finally:
         os.close(top)
 
 
-def _directories_and_files(top: int, path: bytes, device: int, *, mounts: bool) -> list[bytes]:
+def _listing(top: int, path: bytes, device: int | None) -> list[tuple[bytes, bool]]:
+    """The paths in one directory, last one first; none where it has gone meanwhile."""
     try:
         directory = open_beneath(top, path or b".", _DIRECTORY, symlinks=False)
     except OSError as error:
@@ -92,13 +93,14 @@ def _directories_and_files(top: int, path: bytes, device: int, *, mounts: bool) 
             return []
         raise
     try:
-        if not mounts and os.fstat(directory).st_dev != device:
+        if device is not None and os.fstat(directory).st_dev != device:
             return []
         with os.scandir(directory) as rows:
-            names = sorted(os.fsencode(row.name) for row in rows)
+            found = [(os.fsencode(row.name), row.is_dir(follow_symlinks=False)) for row in rows]
     finally:
         os.close(directory)
-    return [path + b"/" + name if path else name for name in names]
+    above = path + b"/" if path else b""
+    return [(above + name, is_directory) for name, is_directory in sorted(found, reverse=True)]
 
 
 class _Packer:
