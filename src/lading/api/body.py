@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-import msgspec
 from aiohttp.web import BaseRequest
 
 from lading.api.replies import JSON, TooLarge
+from lading.container.options import decode
 from lading.errors import Invalid
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ class EmptyBody(InvalidBody):
 async def read_json(request: BaseRequest, kind: type[T], *, default: T | None = None) -> T:
     """The body as a *kind*; *default* where the body is empty or ``null``.
 
-    Raises InvalidBody, EmptyBody and TooLarge.
+    Raises Invalid (EmptyBody, InvalidBody) and TooLarge.
     """
     content = await read(request)
     _check_type(request, content)
@@ -49,16 +49,6 @@ async def read(request: BaseRequest, most: int = MOST_BYTES) -> bytes:
         if len(content) > most:
             raise TooLarge(most)
     return bytes(content)
-
-
-def decode(content: bytes, kind: type[T]) -> T:
-    """*content*, JSON, as a *kind*; InvalidBody."""
-    try:
-        return msgspec.json.decode(content, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidBody(f"invalid JSON: {error}") from None
-    except RecursionError:
-        raise InvalidBody("invalid JSON: nested too deeply") from None
 
 
 def _check_type(request: BaseRequest, content: bytes) -> None:

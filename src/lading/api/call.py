@@ -17,6 +17,7 @@ from lading.api.versions import Version
 
 if TYPE_CHECKING:
     from lading.api.feed import Feed
+    from lading.api.inotify import Inotify
     from lading.engine.engine import Engine
 
 
@@ -27,8 +28,16 @@ class Edge:
     engine: Engine
     threads: Threads
     feed: Feed
+    inotify: Inotify
+    loop: asyncio.AbstractEventLoop
     stop: Callable[[], None]  # makes the daemon exit, after the answer has gone out
     endless: set[asyncio.Task[object]] = field(default_factory=set)
+
+    def close(self) -> None:
+        """Serve no more."""
+        self.feed.close()
+        self.inotify.close()
+        self.threads.close()
 
 
 @dataclass(slots=True)
@@ -49,6 +58,10 @@ class Call:
     @property
     def threads(self) -> Threads:
         return self.edge.threads
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        return self.edge.loop
 
     async def begin(
         self, content_type: str, headers: Mapping[str, str] | None = None, status: int = 200

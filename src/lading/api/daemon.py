@@ -22,6 +22,7 @@ from aiohttp import web
 
 from lading.api.call import Edge
 from lading.api.feed import Feed
+from lading.api.inotify import Inotify
 from lading.api.listen import group, listen
 from lading.api.notify import activated_sockets, notify
 from lading.api.routes import ROUTES
@@ -111,8 +112,7 @@ async def _serve(engine: Engine, listeners: list[socket.socket]) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    threads, feed = Threads(), Feed(engine.bus, loop)
-    edge = Edge(engine, threads, feed, stopping.set)
+    edge = Edge(engine, Threads(), Feed(engine.bus, loop), Inotify(loop), loop, stop=stopping.set)
     server = make_server(edge, ROUTES)
     acceptors = [await loop.create_unix_server(server, sock=each) for each in listeners]
     gc.collect()
@@ -124,8 +124,7 @@ async def _serve(engine: Engine, listeners: list[socket.socket]) -> None:
     for acceptor in acceptors:
         acceptor.close()
     await _drain(edge, server)
-    feed.close()
-    threads.close()
+    edge.close()
 
 
 async def _drain(edge: Edge, server: web.Server) -> None:

@@ -21,8 +21,22 @@ from lading.errors import Invalid
 from lading.events import Event
 
 _NAMES = frozenset(
-    ("config", "container", "daemon", "event", "image", "label", "network", "node", "plugin")
-    + ("scope", "secret", "service", "type", "volume")
+    {
+        "config",
+        "container",
+        "daemon",
+        "event",
+        "image",
+        "label",
+        "network",
+        "node",
+        "plugin",
+        "scope",
+        "secret",
+        "service",
+        "type",
+        "volume",
+    }
 )
 
 

@@ -7,6 +7,7 @@ After the head of the answer both sides send what they like (Engine API, Contain
 from __future__ import annotations
 
 import asyncio
+import select
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -17,6 +18,7 @@ from lading.api.stdcopy import MULTIPLEXED, RAW
 from lading.api.versions import Version
 
 _MOST_EARLY = 64 * 1024
+_HANGUP_SECONDS = 1.0  # between two looks at whether a client that sends no more is still there
 _MULTIPLEXED_SINCE = Version(1, 42)
 
 
@@ -55,6 +57,15 @@ class Connection(asyncio.Protocol):
         self._early_size = 0
         self._input_ended = False
         self._lost = False
+        self._writable = asyncio.Event()
+        self._writable.set()
+
+    async def send(self, piece: bytes) -> None:
+        """Send *piece* once the client has room for it; ConnectionError when it is gone."""
+        await self._writable.wait()
+        if self._lost or self.transport.is_closing():
+            raise ConnectionResetError("the client went away")
+        self.transport.write(piece)
 
     def join(self, peer: Peer) -> None:
         """Talk with *peer* from now on; what came early is handed over first."""
@@ -83,18 +94,33 @@ class Connection(asyncio.Protocol):
         self._input_ended = True
         if self._peer:
             self._peer.input_ended()
+        self._look_for_hangup()
         return True
 
+    def _look_for_hangup(self) -> None:
+        """Nothing is read any more, so poll(2) must tell who listens from who left."""
+        if self._lost or self.transport.is_closing():
+            return
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket"), 0)
+        if poll.poll(0):
+            self.transport.abort()
+        else:
+            asyncio.get_running_loop().call_later(_HANGUP_SECONDS, self._look_for_hangup)
+
     def pause_writing(self) -> None:
+        self._writable.clear()
         if self._peer:
             self._peer.hold()
 
     def resume_writing(self) -> None:
+        self._writable.set()
         if self._peer:
             self._peer.resume()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._lost = True
+        self._writable.set()
         if self._peer:
             self._peer.gone()
         self._former.connection_lost(exc if isinstance(exc, Exception) else None)

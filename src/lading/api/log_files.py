@@ -24,6 +24,7 @@ class LogReader:
         self._parser = Parser()
         self._fd = -1
         self._offset = 0
+        self._newest: Path | None = None
 
     def skip_to_last(self, count: int) -> None:
         """Begin *count* entries before the end; to be called before `read`."""
@@ -65,10 +66,13 @@ class LogReader:
 
     def _next_file(self) -> bool:
         """Go on to the file after this one; False when this is the last."""
-        paths = self._files()
         current = os.fstat(self._fd) if self._fd >= 0 else None
         if current is not None and self._offset < current.st_size:
             return True  # it has grown since it was read
+        if current is not None and self._newest and _is_at(self._newest, current):
+            return False  # the common case, without asking which files there are
+        paths = self._files()
+        self._newest = paths[-1] if paths else None
         newer = _after(paths, current)
         fd = next((fd for path in newer if (fd := _open(path)) >= 0), -1)
         if fd < 0:
@@ -83,13 +87,17 @@ def _after(paths: Sequence[Path], current: os.stat_result | None) -> Sequence[Pa
     if current is None:
         return paths
     for index, path in enumerate(paths):
-        try:
-            found = path.stat()
-        except FileNotFoundError:
-            continue
-        if (found.st_dev, found.st_ino) == (current.st_dev, current.st_ino):
+        if _is_at(path, current):
             return paths[index + 1 :]
     return paths
+
+
+def _is_at(path: Path, file: os.stat_result) -> bool:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return False
+    return (found.st_dev, found.st_ino) == (file.st_dev, file.st_ino)
 
 
 def _open(path: Path) -> int:

@@ -43,8 +43,13 @@ class TooLarge(errors.Invalid):
 
 def json(content: Any, status: int = 200) -> web.Response:
     """*content* as JSON."""
-    body = msgspec.json.encode(content) + b"\n"
+    body = encoded(content)
     return web.Response(body=body, status=status, headers={**HEADERS, "Content-Type": JSON})
+
+
+def encoded(content: Any) -> bytes:
+    """*content* as one line of JSON."""
+    return msgspec.json.encode(content) + b"\n"
 
 
 def empty(status: int = 204) -> web.Response:

@@ -155,7 +155,9 @@ ROUTES = (
 def talk(tmp_path: Path, conversation: Talk) -> Any:
     async def main() -> Any:
         threads = Threads()
-        edge = Edge(cast(Any, None), threads, cast(Any, None), lambda: None)
+        nothing = cast(Any, None)
+        loop = asyncio.get_running_loop()
+        edge = Edge(nothing, threads, nothing, nothing, loop, lambda: None)
         server = make_server(edge, ROUTES)
         path = str(tmp_path / "s")
         acceptor = await asyncio.get_running_loop().create_unix_server(server, path)
