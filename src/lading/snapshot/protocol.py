@@ -74,12 +74,20 @@ class Snapshotter(Protocol):
         """How to mount the snapshot, also after a restart; SnapshotNotFound."""
         ...
 
+    def writable(self, key: str) -> Path:
+        """The directory that holds what `changes` tells of, for reading; SnapshotNotFound."""
+        ...
+
     def changes(self, key: str) -> Iterator[Change]:
         """What the active snapshot changed over its layers, sorted by path, parents first."""
         ...
 
     def remove(self, key: str | Digest) -> None:
         """Free a snapshot (by key) or a layer (by diff ID); idempotent."""
+        ...
+
+    def close(self) -> None:
+        """Take off what the driver itself has mounted, for good; snapshots are unmounted by now."""
         ...
 
 
