@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import signal
@@ -207,12 +206,7 @@ class Box:
         request = self.request(*argv, **options)
         self._count += 1
         own = f"c{self._count}"
-        root_fd = roots.open_root(request.rootfs)
-        try:
-            roots.check(root_fd)
-            roots.make_targets(root_fd, request.mounts)
-        finally:
-            os.close(root_fd)
+        roots.prepare(request)
         directory = bundle.write(self.settings.run_root / own, spec(request))
         log = directory / "log"
         launched = conmon.launch(

@@ -137,7 +137,7 @@ def test_without_a_client_it_runs_all_the_same(container: Container) -> None:
 def test_a_missing_command_is_127(container: Container) -> None:
     with pytest.raises(CommandNotFound) as caught:
         container.exec("no-such-command")
-    assert str(caught.value).startswith("OCI runtime exec failed: exec failed: ")
+    assert str(caught.value).startswith("OCI runtime exec failed: ")
     assert 'exec: "no-such-command": executable file not found in $PATH: unknown' in str(
         caught.value
     )

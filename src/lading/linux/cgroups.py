@@ -168,14 +168,11 @@ class Group:
                 found.update(_pids(group))
         return sorted(found)
 
-    def kill(self, signum: int = signal.SIGKILL) -> int:
-        """Signal every process in the group and below; how many there were."""
-        count = 0
+    def kill(self, signum: int = signal.SIGKILL) -> None:
+        """Signal every process in the group and below."""
         for pid in self.processes():
             with suppress(ProcessLookupError):
                 os.kill(pid, signum)
-                count += 1
-        return count
 
     def destroy(self, seconds: float = _REMOVAL_SECONDS) -> None:
         """Kill whatever is left in the group and remove it everywhere; idempotent.
@@ -186,9 +183,27 @@ class Group:
         while left := [d for d in self.directories() if not _removed(d)]:
             if time.monotonic() > deadline:
                 raise GroupBusy(left[0])
-            self._thaw_quietly()
-            self.kill()
+            self._kill_all()
             time.sleep(_PAUSE)
+
+    def _kill_all(self) -> None:
+        """Kill the group's processes; those that fork meanwhile do not get away."""
+        unified = self.hierarchies.layout is Layout.UNIFIED
+        directory = self.directory("freezer")
+        if unified and directory and (directory / "cgroup.kill").exists():
+            (directory / "cgroup.kill").write_text("1")
+            return
+        # Frozen, none can fork; the signal takes effect when they thaw.
+        with suppress(OSError):
+            self._set_frozen(True)
+        self.kill()
+        with suppress(OSError):
+            self._set_frozen(False)
+
+    def remove_empty(self) -> None:
+        """Remove the group and those below it, except where processes live."""
+        for directory in self.directories():
+            _removed(directory)
 
     def frozen(self) -> bool:
         """Whether its processes are stopped by the freezer."""
@@ -221,11 +236,6 @@ class Group:
         """Let the group's processes go on."""
         self._set_frozen(False)
 
-    def _thaw_quietly(self) -> None:
-        with suppress(OSError):
-            if self.frozen():
-                self._set_frozen(False)
-
     def _set_frozen(self, frozen: bool) -> None:
         directory = self.directory("freezer")
         if directory is None:
@@ -254,13 +264,14 @@ def _pids(directory: Path) -> list[int]:
 
 def _removed(directory: Path) -> bool:
     """Remove a group's directory and all below; False while something is in it."""
+    everything = True
     for group in reversed(list(_tree(directory))):
         try:
             group.rmdir()
         except FileNotFoundError:
             continue
         except OSError as error:
-            if error.errno in (errno.EBUSY, errno.ENOTEMPTY):
-                return False
-            raise
-    return True
+            if error.errno not in (errno.EBUSY, errno.ENOTEMPTY):
+                raise
+            everything = False
+    return everything

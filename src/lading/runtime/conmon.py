@@ -242,7 +242,7 @@ class _Start:
         line = b""
         while not line.endswith(b"\n"):
             left = self._deadline - time.monotonic()
-            if left <= 0 or not select.select([fd], [], [], left)[0]:
+            if left <= 0 or not _readable(fd, left):
                 raise RuntimeFailed(f"OCI runtime {verb} failed: no answer in {_SECONDS:.0f} s")
             piece = os.read(fd, 1)
             if not piece:
@@ -259,10 +259,17 @@ class _Start:
     def _complaint(self) -> str:
         stderr = self._conmon.stderr
         assert stderr
-        if not select.select([stderr], [], [], 1.0)[0]:
+        if not _readable(stderr.fileno(), 1.0):
             return "it said nothing"
         text = os.read(stderr.fileno(), 4096).decode(errors="replace").strip()
         return text or "it said nothing"
+
+
+def _readable(fd: int, seconds: float) -> bool:
+    """Whether there is something to read in time; for descriptors of any number."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
 
 
 def _pipe(undo: ExitStack) -> tuple[int, int]:

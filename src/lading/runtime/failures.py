@@ -14,6 +14,7 @@ FAILED = 125
 
 _MOST_LOG_BYTES = 256 * 1024
 _CRUN_NOT_FOUND = re.compile(r"executable file `(.*?)` not found(?: in \$PATH)?(?:: .*)?")
+_ERRNO = re.compile("(Permission denied|No such file or directory|Is a directory|Not a directory)$")
 _CRUN_OPEN = re.compile(r"open executable: (.*)", re.IGNORECASE)
 
 
@@ -89,9 +90,7 @@ def _in_runc_words(reason: str) -> str:
     if match := _CRUN_NOT_FOUND.search(reason):
         return f'crun: exec: "{match[1]}": executable file not found in $PATH'
     if match := _CRUN_OPEN.search(reason):
-        return f"crun: exec: {match[1].lower()}"
-    return re.sub(
-        r"(Permission denied|No such file or directory|Is a directory|Not a directory)$",
-        lambda found: found[0].lower(),
-        reason,
-    )
+        # It says EPERM of a directory, where execve(2) says EACCES.
+        why = match[1].lower().replace("operation not permitted", "permission denied")
+        return f"crun: exec: {why}"
+    return _ERRNO.sub(lambda found: found[0].lower(), reason)

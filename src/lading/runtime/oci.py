@@ -12,7 +12,7 @@ import os
 import select
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from lading.errors import Unsupported
 from lading.linux.cgroups import Group, Hierarchies, Layout, own_groups
 from lading.linux.process import ProcessRef
 from lading.runtime.failures import failure
+from lading.runtime.probe import problem
 from lading.runtime.resources import Resources, linux_resources
 from lading.settings import Settings
 
@@ -113,6 +114,16 @@ class Runtime:
             return sorted(entry.name for entry in os.scandir(self.state) if entry.is_dir())
         return []
 
+    def strays(self, known: Collection[str]) -> list[str]:
+        """Containers that left something here and are not *known*: after a crash, for `delete`."""
+        grouped = self.hierarchies.group(self.parent).children()
+        left = {name for name in grouped if name != MONITORS} | set(self.containers())
+        return sorted(left - set(known))
+
+    def tidy(self) -> None:
+        """Remove this engine's own groups, as far as nothing lives in them."""
+        self.hierarchies.group(self.parent).remove_empty()
+
     def _open_gate(self, container: str, process: ProcessRef) -> bool:
         """Do what `runc start` does: read the byte with which its init waits in a fifo."""
         if self.name != "runc":
@@ -168,23 +179,34 @@ def _unlinked(path: Path) -> bool:
 def choose(settings: Settings) -> Runtime:
     """The runtime that works here, or the one asked for; NoRuntime says why none does.
 
-    crun is preferred where cgroup v2 is unified: it is faster; it refuses a mix of v1 and v2.
+    Each is tried on a container; crun first where cgroup v2 is unified, for it is faster.
     """
     hierarchies = Hierarchies.read()
     reasons = []
     wanted = settings.runtime
     for name in (wanted,) if wanted else _PREFERRED[hierarchies.layout]:
         found = shutil.which(name)
-        problem = _problem(name, found, hierarchies.layout)
-        if found and problem is None:
+        reason = _problem(found, settings, hierarchies)
+        if found and reason is None:
             return _runtime(settings, found, hierarchies)
-        reasons.append(f"{name}: {problem}")
+        reasons.append(f"{name}: {reason}")
     raise NoRuntime(reasons)
+
+
+def _problem(path: str | None, settings: Settings, hierarchies: Hierarchies) -> str | None:
+    if path is None:
+        return "not installed"
+    return problem(path, settings.run_root, hierarchies, _parent(settings))
+
+
+def _parent(settings: Settings) -> str:
+    """The control group above all of this engine's."""
+    return f"/lading-{settings.instance}"
 
 
 def _runtime(settings: Settings, path: str, hierarchies: Hierarchies) -> Runtime:
     name = Path(path).name
-    parent = f"/lading-{settings.instance}"
+    parent = _parent(settings)
     return Runtime(
         name=name,
         path=path,
@@ -206,14 +228,6 @@ def _shelters(hierarchies: Hierarchies, path: str) -> Iterator[Path]:
         root = hierarchies.roots.get(controller)
         if root and own.get(controller, "/") != "/":
             yield root / path.lstrip("/")
-
-
-def _problem(name: str, path: str | None, layout: Layout) -> str | None:
-    if path is None:
-        return "not installed"
-    if "crun" in Path(name).name and layout is Layout.HYBRID:
-        return "refuses cgroup v1 and v2 mixed"
-    return None if _version(path) else "does not run"
 
 
 def _version(path: str) -> str:

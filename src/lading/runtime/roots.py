@@ -17,6 +17,7 @@ from pathlib import Path
 from lading.errors import Invalid
 from lading.linux.paths import open_beneath, open_in_root
 from lading.runtime.mounts import MountPoint
+from lading.runtime.spec import SpecRequest, asked_mounts
 
 # The runtime mounts file systems here before anything else, by path.
 _KERNEL = ("dev", "proc", "sys")
@@ -46,6 +47,20 @@ def _normal(path: str) -> str:
 def open_root(path: Path | str) -> int:
     """A descriptor of the root directory for the functions here; the caller closes it."""
     return os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def prepare(request: SpecRequest) -> None:
+    """Check the request's root, and make its mount points and working directory there.
+
+    HostileRoot, BadWorkingDirectory; OSError where a mount point is of the wrong kind.
+    """
+    root_fd = open_root(request.rootfs)
+    try:
+        check(root_fd)
+        make_targets(root_fd, asked_mounts(request))
+        ensure_working_directory(root_fd, request.process.cwd)
+    finally:
+        os.close(root_fd)
 
 
 def check(root_fd: int) -> None:

@@ -201,13 +201,17 @@ def _rlimit(limit: Rlimit) -> Json:
     return {"type": name, "soft": soft, "hard": hard}
 
 
+def asked_mounts(request: SpecRequest) -> list[MountPoint]:
+    """What is mounted beside Docker's defaults: `roots.prepare` makes the places for these."""
+    if request.init is None:
+        return list(request.mounts)
+    return [*request.mounts, MountPoint.bind(request.init, INIT_PATH, read_only=True)]
+
+
 def _mounts(request: SpecRequest) -> list[MountPoint]:
     namespaces = request.namespaces
-    asked = list(request.mounts)
-    if request.init:
-        asked.append(MountPoint.bind(request.init, INIT_PATH, read_only=True))
     return arranged(
-        asked,
+        asked_mounts(request),
         shm_size=request.shm_size,
         host_ipc=namespaces.ipc is Shared.HOST,
         host_pid=namespaces.pid is Shared.HOST,

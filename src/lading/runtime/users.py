@@ -157,14 +157,17 @@ def _bytes(text: str) -> bytes:
 def _read(root_fd: int, path: bytes) -> bytes:
     """The file's content; nothing where there is no regular file by that name."""
     try:
-        # Non-blocking: opening a fifo that nobody writes to would wait for ever.
-        fd = open_in_root(root_fd, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        found = open_in_root(root_fd, path, os.O_PATH)
     except OSError:
         return b""
-    with open(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
+    try:
+        # Opened only when it is known to be harmless: a fifo would wait, a device might act.
+        if not stat.S_ISREG(os.fstat(found).st_mode):
             return b""
-        content = file.read(_MOST_BYTES + 1)
+        with open(f"/proc/self/fd/{found}", "rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+    finally:
+        os.close(found)
     if len(content) > _MOST_BYTES:
         raise BadUser(f"{path.decode()} in the container is larger than {_MOST_BYTES} bytes")
     return content
