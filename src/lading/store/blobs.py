@@ -54,6 +54,15 @@ class BlobStore:
         self._blobs, self._staging, self._trash = blobs, staging, trash
         for folder in (blobs, staging, trash):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not (blobs / "sha256" / "ff").exists():
+            self._lay_out(blobs / "sha256")
+
+    def _lay_out(self, folder: Path) -> None:
+        """Make the folders beforehand, so that a new blob syncs one name, not three."""
+        for byte in range(256):
+            (folder / f"{byte:02x}").mkdir(mode=0o700, parents=True, exist_ok=True)
+        fsync_directory(folder)
+        fsync_directory(self._blobs)
 
     def path(self, digest: Digest) -> Path:
         """Where the blob lies, or would lie."""
@@ -94,6 +103,16 @@ class BlobStore:
         with self.write() as writer:
             writer.write(content)
             return writer.commit(digest)
+
+    def link(self, file: Path, digest: Digest) -> None:
+        """Keep *file*, durable and known to be *digest*, under a second name."""
+        part = self._staging / f"blob-{token_hex(8)}"
+        part.hardlink_to(file)
+        try:
+            self.place(part, digest)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                part.unlink()  # rename(2) leaves both where they were the same file
 
     def remove(self, digest: Digest) -> None:
         """Free the blob; idempotent."""

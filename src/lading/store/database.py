@@ -54,6 +54,8 @@ class Database:
         self._path = path
         self._lock = threading.RLock()
         self._depth = 0
+        if not path.exists():  # else SQLite would make it readable to all
+            path.touch(0o600)
         try:
             self._connection = sqlite3.connect(
                 path, timeout=10, isolation_level=None, check_same_thread=False

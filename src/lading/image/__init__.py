@@ -1,0 +1,1 @@
+"""Images: this host's library of them, archives, edits and what makes the first one."""
