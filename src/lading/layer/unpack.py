@@ -243,14 +243,19 @@ class _Unpacker:
         if self._parent is not None and self._parent[0] == parts:
             return self._parent[1]
         self._forget_parent()
-        try:
-            found = open_in_root(self._root, b"/".join(parts) or b".", os.O_PATH | os.O_DIRECTORY)
-        except (FileNotFoundError, NotADirectoryError):
-            found = self._make_parents(parts)
+        found = self._find_parent(parts)
         self._parent = (parts, found)
         return found
 
+    def _find_parent(self, parts: Parts) -> int:
+        if not self._whiteouts.over_lower_layers:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                path = b"/".join(parts) or b"."
+                return open_in_root(self._root, path, os.O_PATH | os.O_DIRECTORY)
+        return self._make_parents(parts)
+
     def _make_parents(self, parts: Parts) -> int:
+        path = b"."
         for depth in range(1, len(parts) + 1):
             path = b"/".join(parts[:depth])
             above = open_in_root(self._root, b"/".join(parts[: depth - 1]) or b".", os.O_PATH)
@@ -265,7 +270,7 @@ class _Unpacker:
             os.mkdir(name, 0o755, dir_fd=above)
         except FileExistsError:
             found = os.stat(name, dir_fd=above, follow_symlinks=False)
-            if not self._whiteouts.is_one(found):
+            if stat.S_ISDIR(found.st_mode) or not self._whiteouts.yields(above, name, found):
                 return
             os.unlink(name, dir_fd=above)
             os.mkdir(name, 0o755, dir_fd=above)

@@ -24,12 +24,18 @@ Key = tuple[int, int, bytes]
 class Whiteouts(Protocol):
     """What an unpacker tells, and asks, about markers; *parent* is an open directory."""
 
+    over_lower_layers: bool  # whether the target holds what lower layers brought
+
     def handle(self, parent: int, name: bytes) -> bool:
         """Deal with *name* if it is a marker; whether it was one."""
         ...
 
     def is_one(self, found: os.stat_result) -> bool:
         """Whether that file is the mark this strategy leaves."""
+        ...
+
+    def yields(self, parent: int, name: bytes, found: os.stat_result) -> bool:
+        """Whether *found*, no directory, gives way to a directory that the layer implies."""
         ...
 
     def cleared(self, parent: int, name: bytes, found: os.stat_result) -> None:
@@ -61,11 +67,16 @@ def victim(name: bytes) -> bytes | None:
 class _Keep:
     """Members named ``.wh.`` are ordinary files: there are no layers here."""
 
+    over_lower_layers = False
+
     def handle(self, parent: int, name: bytes) -> bool:
         return False
 
     def is_one(self, found: os.stat_result) -> bool:
         return False
+
+    def yields(self, parent: int, name: bytes, found: os.stat_result) -> bool:
+        return self.is_one(found)
 
     def cleared(self, parent: int, name: bytes, found: os.stat_result) -> None:
         return
@@ -121,6 +132,8 @@ class _Overlay(_Keep):
 class _Apply(_Keep):
     """Delete what lower layers brought, for trees that hold all layers at once."""
 
+    over_lower_layers = True
+
     def __init__(self) -> None:
         self._own: set[Key] = set()
         self._opaque: set[tuple[int, int]] = set()
@@ -133,6 +146,9 @@ class _Apply(_Keep):
         elif (hidden := victim(name)) is not None:
             self._hide(parent, hidden)
         return True
+
+    def yields(self, parent: int, name: bytes, found: os.stat_result) -> bool:
+        return self._key(parent, name) not in self._own
 
     def made(self, parent: int, name: bytes) -> None:
         self._own.add(self._key(parent, name))
