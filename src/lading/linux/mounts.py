@@ -1,7 +1,9 @@
 """Mounts as values, and the one place that performs them.
 
 The mount API of file descriptors (fsopen(2), fsconfig(2), fsmount(2), move_mount(2)) takes
-any number of layers and says what went wrong; mount(2) is for kernels without it.
+any number of layers and says what went wrong; mount(2) is for kernels that do not know it or
+overlayfs's `lowerdir+` (before 6.8).  Paths that are too long for either are named by way of
+descriptors.
 """
 
 from __future__ import annotations
@@ -10,7 +12,9 @@ import contextlib
 import ctypes
 import errno
 import os
+import re
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +33,10 @@ _DETACH, _NOFOLLOW = 0x2, 0x8
 _FLAGS = {"ro": _RDONLY, "nosuid": _NOSUID, "nodev": _NODEV, "noexec": _NOEXEC}
 _BINDS = {"bind": _BIND, "rbind": _BIND | _REC}
 _MOST_OPTIONS = 4095  # a page, with its last zero
+_MOST_VALUE = 255  # of one fsconfig(2) string, with its last zero
+_LOWER = "lowerdir+="
+_UNESCAPED_KEYS = ("lowerdir+", "source", "device")
+_OCTAL = re.compile(rb"\\([0-7]{3})")
 
 
 class MountFailed(Unavailable):
@@ -122,21 +130,20 @@ def _entries(content: bytes) -> Iterator[MountEntry]:
 
 
 def _unescaped(text: bytes) -> str:
-    for code, character in ((b"\\040", b" "), (b"\\011", b"\t"), (b"\\012", b"\n")):
-        text = text.replace(code, character)
-    return os.fsdecode(text.replace(b"\\134", b"\\"))
+    return os.fsdecode(_OCTAL.sub(lambda found: bytes([int(found[1], 8)]), text))
 
 
 def _perform(mount: Mount, target: Path) -> None:
     if mount.type == "bind":
         _bind(mount, target)
         return
-    try:
-        _configured(mount, target)
-    except MountFailed as error:
-        if error.code not in (errno.ENOSYS, errno.EINVAL):
-            raise
-        _classic(mount, target, error)
+    with ExitStack() as held:
+        try:
+            _configured(_shortened(mount, _MOST_VALUE, held), target)
+        except MountFailed as error:
+            if error.code not in (errno.ENOSYS, errno.EINVAL):
+                raise
+            _classic(mount, target, held, error)
 
 
 def _bind(mount: Mount, target: Path) -> None:
@@ -144,9 +151,18 @@ def _bind(mount: Mount, target: Path) -> None:
     for word in mount.options:
         flags |= _BINDS.get(word, 0)
     _mount(mount, target, flags, "")
-    attributes = sum(_FLAGS.get(word, 0) for word in mount.options)
-    if attributes:
+    attributes = _attributes(mount)
+    if not attributes:
+        return
+    try:
         _mount(mount, target, _REMOUNT | _BIND | attributes, "")
+    except MountFailed:
+        unmount(target, lazy=True)
+        raise
+
+
+def _attributes(mount: Mount) -> int:
+    return sum(_FLAGS.get(word, 0) for word in mount.options)
 
 
 def _configured(mount: Mount, target: Path) -> None:
@@ -155,8 +171,7 @@ def _configured(mount: Mount, target: Path) -> None:
         raise MountFailed(mount, target, ctypes.get_errno())
     try:
         _configure(mount, target, context)
-        attributes = sum(_FLAGS.get(word, 0) for word in mount.options)
-        made = _LIBC.syscall(_FSMOUNT, context, _CLOEXEC, attributes)
+        made = _LIBC.syscall(_FSMOUNT, context, _CLOEXEC, _attributes(mount))
         if made < 0:
             raise _failure(mount, target, context)
     finally:
@@ -174,7 +189,7 @@ def _configure(mount: Mount, target: Path, context: int) -> None:
     for option in mount.options:
         if option == "ro" or option not in _FLAGS:
             key, _, value = option.partition("=")
-            settings.append((key, value))
+            settings.append((key, value if key in _UNESCAPED_KEYS else _backslashed(value)))
     for key, value in settings:
         command = _SET_STRING if value else _SET_FLAG
         text = os.fsencode(value) if value else None
@@ -194,28 +209,59 @@ def _failure(mount: Mount, target: Path, context: int) -> MountFailed:
     return MountFailed(mount, target, code, "; ".join([*said, os.strerror(code)]))
 
 
-def _classic(mount: Mount, target: Path, first: MountFailed) -> None:
+def _classic(mount: Mount, target: Path, held: ExitStack, first: MountFailed) -> None:
     """By mount(2), whose options share a page; *first* is what the newer way said."""
-    flags = sum(_FLAGS.get(word, 0) for word in mount.options)
-    words = [word for word in mount.options if word not in _FLAGS]
-    prefix = "lowerdir+="
-    lowers = [_escaped(w.removeprefix(prefix)) for w in words if w.startswith(prefix)]
-    words = [word for word in words if not word.startswith(prefix)]
-    if lowers:
-        words.insert(0, "lowerdir=" + ":".join(lowers))
-    options = ",".join(words)
+    options = _joined(mount)
+    if len(os.fsencode(options)) > _MOST_OPTIONS:
+        mount = _shortened(mount, 0, held)
+        options = _joined(mount)
     if len(os.fsencode(options)) > _MOST_OPTIONS:
         raise MountFailed(
-            mount, target, errno.E2BIG, "more layers than a kernel before 6.5 can be told"
+            mount, target, errno.E2BIG, "more layers than a kernel before 6.8 can be told"
         )
     try:
-        _mount(mount, target, flags, options)
+        _mount(mount, target, _attributes(mount), options)
     except MountFailed:
         raise first from None
 
 
+def _joined(mount: Mount) -> str:
+    """The options as mount(2) takes them, all layers in one."""
+    words = [word for word in mount.options if word not in _FLAGS]
+    lowers = [word.removeprefix(_LOWER) for word in words if word.startswith(_LOWER)]
+    options = [_escaped(word) for word in words if not word.startswith(_LOWER)]
+    if lowers:
+        layers = (_escaped(lower).replace(":", "\\:") for lower in lowers)
+        options.insert(0, "lowerdir=" + ":".join(layers))
+    return ",".join(options)
+
+
+def _shortened(mount: Mount, most: int, held: ExitStack) -> Mount:
+    """The same mount, its paths of more than *most* bytes as descriptors that *held* closes."""
+
+    def short(path: str) -> str:
+        if not path.startswith("/") or len(os.fsencode(path)) <= most:
+            return path
+        try:
+            descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        except OSError:
+            return path  # the kernel says it better
+        held.callback(os.close, descriptor)
+        return f"/proc/self/fd/{descriptor}"
+
+    options = []
+    for option in mount.options:
+        key, equals, value = option.partition("=")
+        options.append(key + equals + short(value))
+    return Mount(mount.type, short(mount.source), tuple(options))
+
+
+def _backslashed(path: str) -> str:
+    return path.replace("\\", "\\\\")
+
+
 def _escaped(path: str) -> str:
-    return path.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
+    return _backslashed(path).replace(",", "\\,")
 
 
 def _mount(mount: Mount, target: Path, flags: int, options: str) -> None:
