@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from lading.container.options import Config
+from lading.container.options import Config, Healthcheck, decode
 from lading.errors import Invalid
 
 
@@ -37,6 +37,7 @@ def merged(asked: Config, run: Mapping[str, Any]) -> Config:
         volumes=_joined(asked.volumes, run.get("Volumes")),
         labels={**(run.get("Labels") or {}), **(asked.labels or {})},
         shell=asked.shell or run.get("Shell"),
+        healthcheck=asked.healthcheck or _healthcheck(run.get("Healthcheck")),
     )
 
 
@@ -55,6 +56,10 @@ def _command(asked: Config, run: Mapping[str, Any]) -> tuple[list[str] | None, l
         if entrypoint is None:
             entrypoint = _words(run.get("Entrypoint"))
     return (None if entrypoint == [""] else entrypoint), cmd
+
+
+def _healthcheck(image: Mapping[str, Any] | None) -> Healthcheck | None:
+    return decode(msgspec.json.encode(image), Healthcheck) if image else None
 
 
 def _words(value: list[str] | str | None) -> list[str] | None:

@@ -28,6 +28,12 @@ _HOST: Mapping[str, str] = {  # a field of HostConfig: the option that people wr
     "userns_mode": "--userns",
     "links": "--link",
     "cgroup": "--cgroup",
+    "cgroup_parent": "--cgroup-parent",
+    "blkio_weight_device": "--blkio-weight-device",
+    "blkio_device_read_bps": "--device-read-bps",
+    "blkio_device_write_bps": "--device-write-bps",
+    "blkio_device_read_iops": "--device-read-iops",
+    "blkio_device_write_iops": "--device-write-iops",
 }
 _ALLOWED: Mapping[
     str, Callable[[Any], bool]
@@ -53,6 +59,8 @@ def check(config: Config, host: HostConfig) -> None:
     _refuse(host, _HOST)
     if config.healthcheck and (config.healthcheck.test or ["NONE"]) != ["NONE"]:
         raise UnsupportedOption("--health-cmd")
+    if host.ipc_mode == "none":
+        raise UnsupportedOption("--ipc", "none")
     if config.args_escaped:
         raise UnsupportedOption("ArgsEscaped", "it is for Windows alone")
 
