@@ -31,7 +31,7 @@ from lading.oci.descriptor import Descriptor
 from lading.oci.digest import Digest
 from lading.oci.manifest import Manifest
 from lading.oci.reference import Reference
-from lading.snapshot.protocol import Snapshotter
+from lading.snapshot.protocol import LayerNotFound, Snapshotter
 from lading.store.blobs import BlobStore
 from lading.store.database import Database
 from lading.store.leases import Lease
@@ -134,6 +134,15 @@ class Library:
             LayerRow(*row, str(self.snapshotter.location(row[0]) or ""), self.snapshotter.name)
             for row in rows
         ]
+
+    def kept(self, image: Image, lease: Lease) -> Sequence[Layer]:
+        """The image's layers, held by *lease*, to build another one on; DamagedImage."""
+        self.mountable(image)
+        found = [self.layers.find(layer.digest, lease) for layer in image.manifest.layers]
+        for layer, diff_id in zip(found, image.diff_ids, strict=True):
+            if layer is None:
+                raise LayerNotFound(diff_id)
+        return [layer for layer in found if layer is not None]
 
     def mountable(self, image: Image) -> tuple[Digest, ...]:
         """The image's layers for a snapshot, each put back from its blob if it has gone.
