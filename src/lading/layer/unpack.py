@@ -54,6 +54,7 @@ class Options:
     whiteouts: str = "keep"
     owner: tuple[int, int] | None = None
     keep_types: bool = False  # refuse to put a file in a directory's place or the reverse
+    beneath: Parts = ()  # put everything into this directory, which exists; links mean the root's
     limits: Limits = DEFAULT_LIMITS
 
 
@@ -97,9 +98,9 @@ class _Unpacker:
 
     def add(self, entry: Entry, body: RawIOBase) -> None:
         """Make one member."""
-        parts = entry.parts
-        if not parts:
-            self._describe_root(entry)
+        parts = self._options.beneath + entry.parts
+        if not entry.parts:
+            self._describe_top(entry)
             return
         try:
             parent = self._open_parent(parts[:-1])
@@ -170,7 +171,7 @@ class _Unpacker:
         self._times[parts] = entry.mtime_ns
 
     def _make_link(self, parent: int, parts: Parts, entry: Entry) -> None:
-        source = components(entry.target)
+        source = self._options.beneath + components(entry.target)
         if not source or source == parts:
             raise InvalidTar(f"a hard link to itself: {entry.name[:200]!r}")
         try:
@@ -211,11 +212,16 @@ class _Unpacker:
             os.unlink(name, dir_fd=parent)
         return True
 
-    def _describe_root(self, entry: Entry) -> None:
+    def _describe_top(self, entry: Entry) -> None:
         if entry.type is not Type.DIRECTORY:
             raise InvalidTar("the root is not a directory")
-        self._describe(self._root, entry)
-        self._times[()] = entry.mtime_ns
+        parts = self._options.beneath
+        top = open_in_root(self._root, b"/".join(parts) or b".", os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self._describe(top, entry)
+        finally:
+            os.close(top)
+        self._times[parts] = entry.mtime_ns
 
     def _describe(self, descriptor: int, entry: Entry) -> None:
         os.fchown(descriptor, *(self._options.owner or (entry.uid, entry.gid)))
