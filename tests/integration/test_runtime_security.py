@@ -63,6 +63,16 @@ class TestCapabilities:
         assert status(box, no_new_privileges=True)["NoNewPrivs"] == "1"
 
 
+class TestProcess:
+    def test_no_signal_is_ignored_or_blocked(self, box: Box) -> None:
+        found = status(box)
+        assert int(found["SigIgn"], 16) == int(found["SigBlk"], 16) == 0
+
+    def test_nothing_of_the_engines_environment_is_there(self, box: Box) -> None:
+        names = {line.partition("=")[0] for line in box.output("env").splitlines()}
+        assert names <= {"PATH", "HOME", "SHLVL", "PWD"}
+
+
 class TestUsers:
     def test_the_groups_are_exact(self, box: Box) -> None:
         assert sorted(box.output("id", "-G", user=ANN).split()) == ["10", "1000", "50"]
@@ -156,6 +166,9 @@ class TestFileSystems:
     def test_shared_memory_has_the_size_asked_for(self, box: Box) -> None:
         text = box.output("df", "/dev/shm", shm_size=8 * 1024 * 1024)
         assert text.splitlines()[-1].split()[1] == "8192"
+
+    def test_shared_memory_can_be_left_out(self, box: Box) -> None:
+        assert box.run("ls", "/dev/shm", shm_size=0).wait() != 0
 
     def test_the_root_can_be_read_only(self, box: Box) -> None:
         assert box.run("touch", "/new", readonly_rootfs=True).wait() != 0

@@ -98,11 +98,13 @@ def test_without_stdin_the_input_is_at_its_end(box: Box) -> None:
     assert box.output("wc", "-c").split() == ["0"]
 
 
-def test_two_clients_see_the_same(box: Box) -> None:
-    container = box.create("echo", "to all")
-    clients = [container.attach(), container.attach()]
-    container.start()
-    assert [received(client) for client in clients] == [b"to all\n"] * 2
+def test_all_clients_see_the_same(box: Box) -> None:
+    for _ in range(10):
+        container = box.create("echo", "to all")
+        clients = [container.attach() for _ in range(8)]
+        assert conmon.settle(container.bundle)
+        container.start()
+        assert [received(client) for client in clients] == [b"to all\n"] * 8
 
 
 def test_a_client_that_goes_away_does_not_stop_the_output(box: Box) -> None:
@@ -183,7 +185,9 @@ def test_rotation_loses_no_line_and_repeats_none(box: Box) -> None:
     assert len(files) == rotated + 1
     parser = Parser()
     entries = [entry for path in files for entry in parser.feed(path.read_bytes())]
-    assert [int(entry.line) for entry in entries] == list(range(count))
+    # A line may come in two pieces, where conmon's buffer ended.
+    text = b"".join(e.line if e.partial else e.line + b"\n" for e in entries)
+    assert [int(line) for line in text.split()] == list(range(count))
 
 
 def test_rotation_keeps_as_many_files_as_asked(box: Box) -> None:

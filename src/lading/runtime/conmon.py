@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lading.errors import NotFound
+from lading.linux.listeners import waiting
 from lading.linux.process import ProcessRef
 from lading.runtime.bundle import write_private
 from lading.runtime.failures import MonitorFailed, RuntimeFailed, failure, last_error
@@ -35,6 +36,7 @@ _RESIZE = 1
 _REOPEN = 2
 _SECONDS = 120.0  # that a runtime may take to make a container
 _LONGEST_SOCKET = 107  # sun_path, without its end
+_PAUSE = 0.0005
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -309,6 +311,20 @@ def connect(bundle: Path) -> socket.socket:
         client.close()
         raise NotAttachable(bundle) from None
     return client
+
+
+def settle(bundle: Path, seconds: float = 0.5) -> bool:
+    """Wait until a created container's monitor has taken in everybody who connected.
+
+    It accepts one client at a time, between which a quick command's output would go to the
+    earlier ones only: to be called before the start.  False when it did not in time.
+    """
+    deadline = time.monotonic() + seconds
+    while waiting(bundle / "attach"):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_PAUSE)
+    return True
 
 
 def resize(bundle: Path, rows: int, columns: int) -> None:

@@ -88,10 +88,10 @@ def _sys(write: str, *, host_network: bool) -> MountPoint:
 
 def _ipc(shm_size: int, *, host: bool) -> list[MountPoint]:
     """Message queues are those of the IPC namespace, whosever it is; shared memory is mounted."""
+    queues = MountPoint("/dev/mqueue", "mqueue", "mqueue", ("nosuid", "noexec", "nodev"))
+    if host:
+        return [queues, MountPoint.bind("/dev/shm", "/dev/shm")]
+    if not shm_size:
+        return [queues]
     own = ("nosuid", "noexec", "nodev", "mode=1777", f"size={shm_size}")
-    return [
-        MountPoint("/dev/mqueue", "mqueue", "mqueue", ("nosuid", "noexec", "nodev")),
-        MountPoint.bind("/dev/shm", "/dev/shm")
-        if host
-        else MountPoint("/dev/shm", "tmpfs", "shm", own),
-    ]
+    return [queues, MountPoint("/dev/shm", "tmpfs", "shm", own)]

@@ -79,6 +79,10 @@ class Runtime:
         if not self._open_gate(container, process):
             self._run("start", container)
 
+    def is_waiting(self, container: str) -> bool:
+        """Whether the container was created, and waits for `start` to run its command."""
+        return (self.state / container / "exec.fifo").exists()
+
     def kill(self, process: ProcessRef, signum: int) -> bool:
         """Signal the container's first process; False when it has ended."""
         return process.kill(signum)
@@ -125,29 +129,19 @@ class Runtime:
         self.hierarchies.group(self.parent).remove_empty()
 
     def _open_gate(self, container: str, process: ProcessRef) -> bool:
-        """Do what `runc start` does: read the byte with which its init waits in a fifo."""
-        if self.name != "runc":
-            return False
-        gate = self.state / container / "exec.fifo"
-        try:
-            fd = os.open(gate, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        try:
-            return self._byte_came(fd, process) and _unlinked(gate)
-        finally:
-            os.close(fd)
+        """Do what `runc start` does: read the byte with which its init waits in a fifo.
 
-    def _byte_came(self, fd: int, process: ProcessRef) -> bool:
+        False where there is no such gate, or nobody waits at it.
+        """
+        gate = self.state / container / "exec.fifo"
+        if self.name != "runc" or not gate.exists():
+            return False
+        # Before the gate is open: the command may be over, and reaped, at once.
         pidfd = process.open()
         if pidfd is None:
             return False
         try:
-            poll = select.poll()
-            poll.register(fd, select.POLLIN)
-            poll.register(pidfd, select.POLLIN)
-            ready = dict(poll.poll(_START_SECONDS * 1000))
-            return bool(ready.get(fd, 0) & select.POLLIN) and os.read(fd, 1) == b"0"
+            return _byte_came(gate, pidfd)
         finally:
             os.close(pidfd)
 
@@ -171,9 +165,19 @@ class Runtime:
         )
 
 
-def _unlinked(path: Path) -> bool:
-    path.unlink(missing_ok=True)
-    return True
+def _byte_came(gate: Path, pidfd: int) -> bool:
+    fd = os.open(gate, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        poll.register(pidfd, select.POLLIN)
+        ready = dict(poll.poll(_START_SECONDS * 1000))
+        came = bool(ready.get(fd, 0) & select.POLLIN) and os.read(fd, 1) == b"0"
+    finally:
+        os.close(fd)
+    if came:
+        gate.unlink(missing_ok=True)
+    return came
 
 
 def choose(settings: Settings) -> Runtime:

@@ -107,7 +107,7 @@ class SpecRequest:
     hostname: str = ""
     domainname: str = ""
     mounts: tuple[MountPoint, ...] = ()  # sorted by whoever asks; replace defaults by destination
-    shm_size: int = 64 * 1024 * 1024  # bytes
+    shm_size: int = 64 * 1024 * 1024  # bytes; 0: no /dev/shm at all (--ipc none)
     namespaces: Namespaces = field(default_factory=Namespaces)
     cgroup_path: str = ""  # as the runtime wants it, below every hierarchy's root
     cgroup_layout: Layout = Layout.UNIFIED
