@@ -1,4 +1,4 @@
-"""The engine itself: whether it answers, what it is, what it holds and how much of the disk."""
+"""The engine itself: whether it answers, which version it is, and what it runs on."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from aiohttp import web
 from lading.api import replies
 from lading.api.call import Call
 from lading.api.router import Route
-from lading.api.versions import NEWEST, OLDEST, Version
-from lading.errors import Invalid
+from lading.api.versions import NEWEST, OLDEST
 
 _PING = {
     "Builder-Version": "1",
@@ -16,8 +15,6 @@ _PING = {
     "Pragma": "no-cache",
     "Swarm": "inactive",
 }
-_KINDS = frozenset({"container", "image", "volume", "build-cache"})
-_KINDS_SINCE = Version(1, 42)
 
 
 async def ping(call: Call) -> web.StreamResponse:
@@ -37,19 +34,9 @@ async def info(call: Call) -> web.StreamResponse:
     return replies.json({**found, "NEventsListener": len(call.edge.feed)})
 
 
-async def disk_usage(call: Call) -> web.StreamResponse:
-    kinds = call.query.all("type") if call.version >= _KINDS_SINCE else []
-    for kind in kinds:
-        if kind not in _KINDS:
-            raise Invalid(f"unknown object type: {kind[:80]}")
-    found = await call.threads.long(call.engine.system.disk_usage, kinds or None)
-    return replies.json(found)
-
-
 ROUTES = (
     Route("GET", "/_ping", ping),
     Route("HEAD", "/_ping", ping),
     Route("GET", "/version", version),
     Route("GET", "/info", info),
-    Route("GET", "/system/df", disk_usage),
 )
