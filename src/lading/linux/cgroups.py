@@ -157,8 +157,7 @@ class Group:
 
     def children(self) -> list[str]:
         """The names of the groups directly below this one, in any hierarchy."""
-        names = {e.name for d in self.directories() for e in os.scandir(d) if e.is_dir()}
-        return sorted(names)
+        return sorted({child.name for d in self.directories() for child in _below(d)})
 
     def processes(self) -> list[int]:
         """Every process in the group and below it."""
@@ -249,10 +248,16 @@ class Group:
 def _tree(directory: Path) -> Iterator[Path]:
     """The group's directory and those below it; they may vanish meanwhile."""
     yield directory
-    with suppress(FileNotFoundError):
-        for entry in os.scandir(directory):
-            if entry.is_dir(follow_symlinks=False):
-                yield from _tree(Path(entry.path))
+    for child in _below(directory):
+        yield from _tree(child)
+
+
+def _below(directory: Path) -> list[Path]:
+    try:
+        with os.scandir(directory) as entries:
+            return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
 
 
 def _pids(directory: Path) -> list[int]:

@@ -117,7 +117,9 @@ _NOT_OF_HOST = {"pts", "shm", "mqueue", "fd", ".lxc", ".lxd-mounts", ".udev", "c
 
 
 def _beneath(directory: Path, container_path: str, access: str) -> Iterator[Device]:
-    for entry in sorted(os.scandir(directory), key=lambda e: e.name):
+    with os.scandir(directory) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    for entry in entries:
         if entry.name in _NOT_OF_HOST or entry.is_symlink():
             continue
         inside = f"{container_path}/{entry.name}"

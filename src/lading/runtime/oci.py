@@ -114,9 +114,7 @@ class Runtime:
 
     def containers(self) -> list[str]:
         """The IDs that the runtime keeps state for."""
-        with suppress(FileNotFoundError):
-            return sorted(entry.name for entry in os.scandir(self.state) if entry.is_dir())
-        return []
+        return sorted(path.name for path in self.state.glob("*/") if path.is_dir())
 
     def strays(self, known: Collection[str]) -> list[str]:
         """Containers that left something here and are not *known*: after a crash, for `delete`."""
