@@ -84,8 +84,10 @@ class Tree:
         if not parts or parts[-1].startswith(_WHITEOUT):
             raise UnusableEntry(parts, "a hard link cannot stand here")
         found = self._find(target)
-        if found is None or found.children is not None:
+        if found is None or found.children is not None or found.is_whiteout:
             raise UnusableEntry(parts, "hard link to a file that is not in the layer")
+        if tuple(target) == tuple(parts):
+            raise UnusableEntry(parts, "hard link to itself")
         parent = self._directory(parts[:-1])
         if _children(parent).get(parts[-1]) is not found:
             found.links += 1
