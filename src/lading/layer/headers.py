@@ -63,6 +63,10 @@ class _Extras:
     target: bytes | None = None
     size: int = 0
 
+    @property
+    def describes_a_member(self) -> bool:
+        return not (self.pax is None and self.name is None and self.target is None)
+
     def take(self, limits: Limits, length: int) -> None:
         self.size += length
         if self.size > limits.header_bytes:
@@ -81,6 +85,8 @@ def decode(limits: Limits = DEFAULT_LIMITS) -> Conversation:
         block = yield BLOCK
         at += len(block)
         if not block or block == _ZERO:
+            if extras.describes_a_member:
+                raise InvalidTar("truncated behind an extended header")
             return
         if len(block) < BLOCK:
             raise InvalidTar("truncated in a header")

@@ -60,25 +60,26 @@ class Options:
 
 def unpack(
     stream: BinaryIO, target: Path, *, whiteouts: str = "keep", options: Options | None = None
-) -> None:
+) -> bool:
     """Unpack the uncompressed tar *stream* into the directory *target*.
 
-    Raises InvalidTar (or a subclass) with part of the files written: unpack into a place of
-    its own, and rename.  What was unpacked is not synced.
+    Answers whether the tar described the root itself.  Raises InvalidTar (or a subclass)
+    with part of the files written: unpack into a place of its own, and rename.  What was
+    unpacked is not synced.
     """
     root = os.open(target, _DIRECTORY)
     try:
-        unpack_at(stream, root, options or Options(whiteouts))
+        return unpack_at(stream, root, options or Options(whiteouts))
     finally:
         os.close(root)
 
 
-def unpack_at(stream: BinaryIO, root: int, options: Options) -> None:
+def unpack_at(stream: BinaryIO, root: int, options: Options) -> bool:
     """The same beneath the directory that *root* is open on."""
     with _Unpacker(root, options) as unpacker:
         for entry, body in entries(stream, options.limits):
             unpacker.add(entry, body)
-        unpacker.finish()
+        return unpacker.finish()
 
 
 class _Unpacker:
@@ -111,8 +112,11 @@ class _Unpacker:
         except OSError as error:
             raise _translated(error, entry) from error
 
-    def finish(self) -> None:
-        """Set the directories' times, which making their children changed."""
+    def finish(self) -> bool:
+        """Set the directories' times, which making their children changed.
+
+        Answers whether the root was described.
+        """
         for parts, mtime in sorted(self._times.items(), reverse=True):
             with contextlib.suppress(OSError):  # it was replaced by something else since
                 directory = open_in_root(self._root, b"/".join(parts) or b".", _DIRECTORY)
@@ -120,6 +124,7 @@ class _Unpacker:
                     os.utime(directory, ns=(mtime, mtime))
                 finally:
                     os.close(directory)
+        return () in self._times
 
     def _make(self, parent: int, parts: Parts, entry: Entry, body: RawIOBase) -> None:
         name = parts[-1]

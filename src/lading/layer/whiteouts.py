@@ -99,7 +99,8 @@ class _Overlay(_Keep):
             return False
         if name == OPAQUE_MARKER:
             _make_opaque(parent)
-        elif (hidden := victim(name)) is not None:
+            self._unhide_all(parent)
+        elif (hidden := victim(name)) is not None and not _is_opaque(parent):
             self._hide(parent, hidden)
         return True
 
@@ -127,6 +128,18 @@ class _Overlay(_Keep):
                     _make_opaque(directory)
                 finally:
                     os.close(directory)
+
+    def _unhide_all(self, parent: int) -> None:
+        """Nothing is left to hide, and overlayfs would list the devices of such a directory."""
+        directory = os.open(".", _DIRECTORY, dir_fd=parent)
+        try:
+            with os.scandir(directory) as rows:
+                names = [row.name for row in rows]
+            for name in names:
+                if self.is_one(os.stat(name, dir_fd=directory, follow_symlinks=False)):
+                    os.unlink(name, dir_fd=directory)
+        finally:
+            os.close(directory)
 
 
 class _Apply(_Keep):
@@ -202,3 +215,10 @@ class _Apply(_Keep):
 def _make_opaque(directory: int) -> None:
     # By way of /proc: the descriptor may be one that only names its file (O_PATH).
     os.setxattr(f"/proc/self/fd/{directory}", OPAQUE_XATTR, b"y")
+
+
+def _is_opaque(directory: int) -> bool:
+    try:
+        return os.getxattr(f"/proc/self/fd/{directory}", OPAQUE_XATTR) == b"y"
+    except OSError:
+        return False
