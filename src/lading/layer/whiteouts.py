@@ -97,10 +97,13 @@ class _Overlay(_Keep):
     def handle(self, parent: int, name: bytes) -> bool:
         if not name.startswith(PREFIX):
             return False
+        hidden = None if name == OPAQUE_MARKER else victim(name)
+        if _is_opaque(parent):
+            return True
         if name == OPAQUE_MARKER:
             _make_opaque(parent)
             self._unhide_all(parent)
-        elif (hidden := victim(name)) is not None and not _is_opaque(parent):
+        elif hidden is not None:
             self._hide(parent, hidden)
         return True
 
