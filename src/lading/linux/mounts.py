@@ -68,6 +68,7 @@ class MountEntry:
     target: Path
     type: str
     source: str
+    options: str = ""  # the file system's own
 
 
 def perform(mounts: Sequence[Mount], target: Path) -> None:
@@ -125,8 +126,9 @@ def table() -> list[MountEntry]:
 def _entries(content: bytes) -> Iterator[MountEntry]:
     for line in content.splitlines():
         before, _, after = line.partition(b" - ")
-        kind, source = after.split(b" ")[:2]
-        yield MountEntry(Path(_unescaped(before.split(b" ")[4])), kind.decode(), _unescaped(source))
+        target = Path(_unescaped(before.split(b" ")[4]))
+        kind, source, options = after.split(b" ")[:3]
+        yield MountEntry(target, kind.decode(), _unescaped(source), _unescaped(options))
 
 
 def _unescaped(text: bytes) -> str:

@@ -12,14 +12,18 @@ from lading.errors import Invalid, Unsupported
 from lading.linux.mounts import MountFailed, perform, unmount
 from lading.settings import Settings
 from lading.snapshot import erofs_image
-from lading.snapshot.active import overlay
 from lading.snapshot.copying import Copying
-from lading.snapshot.erofs import Erofs, mount
+from lading.snapshot.erofs import Erofs
+from lading.snapshot.erofs_mounts import mount
 from lading.snapshot.erofs_tree import Node, Tree
+from lading.snapshot.joined import joined
 from lading.snapshot.overlay import Overlay
 from lading.snapshot.protocol import Snapshotter
+from lading.snapshot.stacking import overlay
+from lading.snapshot.sweep import clear
+from lading.snapshot.trash import Later, at_once
 
-DRIVERS: Mapping[str, Callable[[Path, Path], Snapshotter]] = {
+DRIVERS: Mapping[str, Callable[[Path, Path, Later], Snapshotter]] = {
     "erofs": Erofs,
     "overlay": Overlay,
     "copying": Copying,
@@ -34,25 +38,32 @@ class Choice:
     reason: str
 
 
-def choose(settings: Settings) -> Choice:
-    """The driver that was asked for, or the best that works here; Invalid, Unsupported."""
+def choose(settings: Settings, later: Later = at_once) -> Choice:
+    """The driver that was asked for, or the best that works here; Invalid, Unsupported.
+
+    What an engine before this one left unfinished is removed: call it once, before anything
+    else works on the root.  What is freed is deleted by *later*.  What other drivers made on
+    this root stays usable.
+    """
+    clear(settings.layers, settings.containers)
     failures = probe(settings.root)
-    wanted = settings.snapshotter
-    if wanted is not None:
-        if wanted not in DRIVERS:
-            known = ", ".join(DRIVERS)
-            raise Invalid(f"unknown snapshotter {wanted!r}: choose one of {known}")
-        if failures.get(wanted):
-            raise Unsupported(f"snapshotter {wanted} does not work here: {failures[wanted]}")
-        return Choice(open_driver(wanted, settings), "asked for")
-    name = next(name for name in DRIVERS if not failures.get(name))
-    passed = [f"{name} does not work here ({why})" for name, why in failures.items() if why]
-    return Choice(open_driver(name, settings), "; ".join(passed) or "the best that works here")
+    name, reason = _decide(settings.snapshotter, failures)
+    others = [other for other in DRIVERS if other != name and (settings.layers / other).is_dir()]
+    drivers = [DRIVERS[n](settings.layers, settings.containers, later) for n in (name, *others)]
+    return Choice(joined(drivers, settings.containers), reason)
 
 
-def open_driver(name: str, settings: Settings) -> Snapshotter:
-    """The driver *name* on this root."""
-    return DRIVERS[name](settings.layers, settings.containers)
+def _decide(wanted: str | None, failures: Mapping[str, str]) -> tuple[str, str]:
+    """The driver's name, and the reason."""
+    if wanted is None:
+        name = next(name for name in DRIVERS if not failures[name])
+        passed = [f"{other} does not work here: {why}" for other, why in failures.items() if why]
+        return name, "; ".join(passed) or "it mounts, and reads what it should"
+    if wanted not in DRIVERS:
+        raise Invalid(f"unknown snapshotter {wanted!r}: choose one of {', '.join(DRIVERS)}")
+    if failures[wanted]:
+        raise Unsupported(f"snapshotter {wanted} does not work here: {failures[wanted]}")
+    return wanted, "it was asked for"
 
 
 def probe(root: Path) -> dict[str, str]:

@@ -10,31 +10,24 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from secrets import token_hex
 from typing import BinaryIO
 
-import msgspec
-
-from lading.layer import diff, pack
+from lading.layer import diff
 from lading.layer.change import Change
+from lading.layer.replicate import replicate
 from lading.layer.unpack import unpack
-from lading.linux.files import fsync_directory, fsync_file, sync_tree, write_durably
+from lading.linux.files import fsync_directory, fsync_file, sync_tree
 from lading.linux.mounts import Mount
 from lading.oci.config import chain_ids
 from lading.oci.digest import Digest
+from lading.snapshot import records
+from lading.snapshot.erofs_ingest import ingest
 from lading.snapshot.hashing import HashingReader
-from lading.snapshot.protocol import LayerNotFound, SnapshotExists, SnapshotNotFound
-from lading.snapshot.trash import sweep, throw_away
+from lading.snapshot.protocol import LayerNotFound
+from lading.snapshot.trash import Later, at_once, staging, throw_away
 
-_STAGING = ".staging-"
-_RECORD = "snapshot.json"
-_PIECE = 256 * 1024
-
-
-class _Record(msgspec.Struct, frozen=True):
-    layers: list[str]
-    writable: bool
-    copied_at: int  # nanoseconds: a file whose inode did not change since is the layers' own
+_EMPTY = Digest.of(b"")
+_FILES, _LAYERS = "fs", "layers"
 
 
 class Copying:
@@ -42,43 +35,35 @@ class Copying:
 
     name = "copying"
 
-    def __init__(self, layers: Path, active: Path) -> None:
-        self._layers = layers / self.name
+    def __init__(self, layers: Path, active: Path, later: Later = at_once) -> None:
+        """Layers lie below *layers*, snapshots below *active*; *later* deletes what is freed."""
+        self._layers, self._active, self._later = layers / self.name, active, later
         self._stacks = self._layers / "stacks"
-        self._active = active
-        for folder in (self._stacks, active):
-            folder.mkdir(mode=0o710, parents=True, exist_ok=True)
-        sweep(self._layers, _STAGING)
-        sweep(self._stacks, _STAGING)
-        sweep(active)
+        for folder in (self._layers, self._stacks):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        active.mkdir(mode=0o710, parents=True, exist_ok=True)
         self._lock = threading.Lock()
 
     def add(self, layer: Digest | None, tar: BinaryIO) -> Digest:
-        reader = HashingReader(tar)
         if layer is not None and self.location(layer) is not None:
-            return reader.finish(layer)
-        staging = self._layers / f"{_STAGING}{token_hex(8)}"
-        probe = self._layers / f"{_STAGING}{token_hex(8)}"
+            return HashingReader(tar).finish(layer)
+        place = staging(self._layers)
         try:
-            with staging.open("xb") as file:
-                while piece := reader.read(_PIECE):
-                    file.write(piece)
-                file.flush()
-                os.fsync(file.fileno())
-            found = reader.finish(layer)
-            self._check(staging, probe)
-            staging.rename(self._layers / f"{found.hex}.tar")
+            with place.open("x+b", buffering=0) as kept:
+                _, found = ingest(tar, kept, layer)  # what makes no tree is refused
+                os.fsync(kept.fileno())
+            place.rename(self._tar(found))
             fsync_directory(self._layers)
         finally:
-            throw_away((staging, probe), self._layers)
+            throw_away((place,), self._layers)
         return found
 
     def layers(self) -> Iterator[Digest]:
-        for path in self._layers.glob("*.tar"):
+        for path in self._layers.glob("[0-9a-f]*.tar"):
             yield Digest.parse(f"sha256:{path.stem}")
 
     def location(self, layer: Digest) -> Path | None:
-        path = self._layers / f"{layer.hex}.tar"
+        path = self._tar(layer)
         return path if path.exists() else None
 
     def tar(self, layer: Digest) -> Path | None:
@@ -86,131 +71,101 @@ class Copying:
         return self.location(layer)
 
     def prepare(self, key: str, layers: Sequence[Digest]) -> tuple[Mount, ...]:
-        home = self._make(key, layers, writable=True)
-        staging = home / f"{_STAGING}{token_hex(4)}"
-        staging.mkdir(mode=0o755)
+        home = self._begin(key, layers)
+        throw_away((home / "upper",), self._active)  # of a prepare that was cut off
+        place = staging(self._active)
+        place.mkdir(mode=0o700)
         try:
-            _copy(self._stack(layers), staging)
-            staging.rename(home / "upper")
+            replicate(self._stack(layers), place)
+            place.rename(home / "upper")
         finally:
-            throw_away((staging,), self._active)
-        return self._write(key, layers, writable=True)
+            throw_away((place,), self._active)
+        at = (home / "upper").stat().st_ctime_ns
+        record = records.new(self.name, layers, writable=True, at=at)
+        records.write(self._active, key, record)
+        return self.mounts(key)
 
     def view(self, key: str, layers: Sequence[Digest]) -> tuple[Mount, ...]:
-        self._make(key, layers, writable=False)
-        return self._write(key, layers, writable=False)
+        self._begin(key, layers)
+        records.write(self._active, key, records.new(self.name, layers, writable=False))
+        return self.mounts(key)
 
     def mounts(self, key: str) -> tuple[Mount, ...]:
-        record = self._record(key)
+        record = records.read(self._active, key)
         if record.writable:
             return (Mount("bind", str(self._active / key / "upper"), ("bind",)),)
-        stack = self._stack([Digest.parse(layer) for layer in record.layers])
-        return (Mount("bind", str(stack), ("bind", "ro")),)
+        return (Mount("bind", str(self._stack(record.diff_ids)), ("bind", "ro")),)
 
     def writable(self, key: str) -> Path:
-        self._record(key)
+        records.read(self._active, key)
         return self._active / key / "upper"
 
     def changes(self, key: str) -> Iterator[Change]:
-        record = self._record(key)
-        stack = self._stack([Digest.parse(layer) for layer in record.layers])
-        upper = self.writable(key)
-        return diff.trees(stack, upper, untouched_since=record.copied_at)
+        record = records.read(self._active, key)
+        stack = self._stack(record.diff_ids)
+        return diff.trees(stack, self.writable(key), untouched_since=record.copied_at)
 
     def remove(self, key: str | Digest) -> None:
         if isinstance(key, Digest):
-            stacks = self._stacks.glob("*")
-            stale = [path for path in stacks if key.hex in (path / "layers").read_text()]
-            throw_away((*stale, self._layers / f"{key.hex}.tar"), self._layers)
+            with self._lock:
+                gone = (*self._stacks_of(key), self._tar(key))
+                throw_away(gone, self._layers, self._later)
             return
         home = self._active / key
-        throw_away((home / _RECORD, home / "upper"), self._active)
+        (home / records.NAME).unlink(missing_ok=True)
+        throw_away((home / "upper",), self._active, self._later)
         if home.is_dir() and not any(home.iterdir()):
             home.rmdir()
 
     def close(self) -> None:
         """Nothing is mounted by the driver itself."""
 
-    def _check(self, tar: Path, probe: Path) -> None:
-        """A tar that cannot be unpacked must not become a layer."""
-        probe.mkdir()
-        with tar.open("rb") as stream:
-            unpack(stream, probe, whiteouts="overlay")
+    def _tar(self, layer: Digest) -> Path:
+        return self._layers / f"{layer.hex}.tar"
 
-    def _make(self, key: str, layers: Sequence[Digest], *, writable: bool) -> Path:
-        home = self._active / key
-        if (home / _RECORD).exists():
-            raise SnapshotExists(key)
+    def _begin(self, key: str, layers: Sequence[Digest]) -> Path:
+        records.check_free(self._active, key)
         for layer in layers:
             if self.location(layer) is None:
                 raise LayerNotFound(layer)
+        home = self._active / key
         home.mkdir(mode=0o710, exist_ok=True)
-        if writable:
-            throw_away((home / "upper",), self._active)  # of a prepare that was cut off
         return home
 
-    def _write(self, key: str, layers: Sequence[Digest], *, writable: bool) -> tuple[Mount, ...]:
-        home = self._active / key
-        now = (home / "upper").stat().st_ctime_ns if writable else 0
-        record = _Record([str(layer) for layer in layers], writable, now)
-        write_durably(home / _RECORD, msgspec.json.encode(record))
-        return self.mounts(key)
-
-    def _record(self, key: str) -> _Record:
-        try:
-            content = (self._active / key / _RECORD).read_bytes()
-            return msgspec.json.decode(content, type=_Record)
-        except (OSError, msgspec.MsgspecError):
-            raise SnapshotNotFound(key) from None
+    def _stacks_of(self, layer: Digest) -> list[Path]:
+        stacks = self._stacks.glob("[0-9a-f]*")
+        return [path for path in stacks if layer.hex in (path / _LAYERS).read_text()]
 
     def _stack(self, layers: Sequence[Digest]) -> Path:
         """The *layers* unpacked one over the other, made the first time it is asked for."""
-        name = next(reversed([*chain_ids(layers)]), Digest.of(b"")).hex
+        name = next(reversed([*chain_ids(layers)]), _EMPTY).hex
         found = self._stacks / name
         with self._lock:
             if not found.is_dir():
                 self._build(found, layers)
-        return found / "fs"
+        return found / _FILES
 
     def _build(self, place: Path, layers: Sequence[Digest]) -> None:
-        staging = self._stacks / f"{_STAGING}{token_hex(8)}"
-        (staging / "fs").mkdir(mode=0o755, parents=True)
+        made = staging(self._stacks)
+        (made / _FILES).mkdir(parents=True)
+        (made / _FILES).chmod(0o755)  # whatever the umask is
         try:
             for layer in layers:
-                tar = self.location(layer)
-                if tar is None:
-                    raise LayerNotFound(layer)
-                with tar.open("rb") as stream:
-                    unpack(stream, staging / "fs", whiteouts="apply")
-            (staging / "layers").write_text("\n".join(layer.hex for layer in layers))
-            fsync_file(staging / "layers")
-            sync_tree(staging)
-            staging.rename(place)
+                self._apply(layer, made / _FILES)
+            (made / _LAYERS).write_text("\n".join(layer.hex for layer in layers))
+            fsync_file(made / _LAYERS)
+            sync_tree(made)
+            made.rename(place)
             fsync_directory(self._stacks)
         finally:
-            throw_away((staging,), self._stacks)
+            throw_away((made,), self._stacks)
 
-
-def _copy(source: Path, target: Path) -> None:
-    """Copy a tree with all that a tar can say of it, through a pipe between two threads."""
-    read, write = os.pipe2(os.O_CLOEXEC)
-    failures: list[BaseException] = []
-
-    def send() -> None:
+    def _apply(self, layer: Digest, root: Path) -> None:
+        before = root.stat()
         try:
-            with open(write, "wb") as out:
-                pack.tree(source, out)
-        except BrokenPipeError:
-            return  # the other end has failed, and says why
-        except BaseException as error:
-            failures.append(error)
-
-    sender = threading.Thread(target=send, name="copy-tree")
-    sender.start()
-    try:
-        with open(read, "rb") as stream:
-            unpack(stream, target)
-    finally:
-        sender.join()
-    if failures:
-        raise failures[0]
+            with self._tar(layer).open("rb") as stream:
+                describes_root = unpack(stream, root, whiteouts="apply")
+        except FileNotFoundError:
+            raise LayerNotFound(layer) from None
+        if not describes_root:
+            os.utime(root, ns=(before.st_atime_ns, before.st_mtime_ns))

@@ -1,8 +1,7 @@
 """Layers that are never unpacked: each one tar, and beside it an EROFS index that points into it.
 
 The kernel mounts the index with the tar as its extra device, and overlayfs stacks the
-mounts.  A layer is mounted when a snapshot first needs it and stays mounted for all.
-The format is told in docs/erofs-layers.md.
+mounts.  The format is told in docs/erofs-layers.md.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from secrets import token_hex
 from typing import BinaryIO
 
 import msgspec
@@ -20,17 +18,18 @@ import msgspec
 from lading.errors import Corrupt
 from lading.layer.change import Change
 from lading.linux.files import fsync_directory, write_durably
-from lading.linux.mounts import Mount, perform, table, unmount, unmount_below
+from lading.linux.mounts import Mount
 from lading.oci.digest import Digest
 from lading.snapshot import erofs_image
-from lading.snapshot.active import ActiveSnapshots
 from lading.snapshot.erofs_ingest import ingest
+from lading.snapshot.erofs_mounts import FILES, LayerMounts, mount
+from lading.snapshot.flushing import Flush
 from lading.snapshot.hashing import HashingReader
 from lading.snapshot.protocol import LayerNotFound
-from lading.snapshot.trash import sweep, throw_away
+from lading.snapshot.stacking import StackedSnapshots
+from lading.snapshot.trash import Later, at_once, staging, throw_away
 
-_STAGING = ".staging-"
-_TAR, _INDEX, _RECORD, _FILES = "layer.tar", "layer.erofs", "layer.json", "fs"
+_TAR, _INDEX, _RECORD = "layer.tar", "layer.erofs", "layer.json"
 
 
 class DamagedLayer(Corrupt):
@@ -54,26 +53,25 @@ class Erofs:
 
     name = "erofs"
 
-    def __init__(self, layers: Path, active: Path) -> None:
+    def __init__(self, layers: Path, active: Path, later: Later = at_once) -> None:
+        """Layers lie below *layers*, snapshots below *active*; *later* deletes what is freed."""
         self._layers = layers / self.name
         self._layers.mkdir(mode=0o700, parents=True, exist_ok=True)
-        sweep(self._layers, _STAGING)
-        self._active = ActiveSnapshots(active, self._files)
-        sweep(active)
+        self._later = later
+        self._mounts = LayerMounts(self._layers)
+        self._snapshots = StackedSnapshots(active, self.name, self._files, later)
         self._lock = threading.Lock()
-        below = str(self._layers) + "/"
-        self._mounted = {e.target for e in table() if str(e.target).startswith(below)}
 
     def add(self, layer: Digest | None, tar: BinaryIO) -> Digest:
         if layer is not None and self._damage(layer) is None:
             return HashingReader(tar).finish(layer)
-        staging = self._layers / f"{_STAGING}{token_hex(8)}"
-        staging.mkdir(mode=0o700)
+        place = staging(self._layers)
+        (place / FILES).mkdir(mode=0o700, parents=True)
         try:
-            found = self._build(staging, tar, layer)
-            self._place(staging, found)
+            found = _build(place, tar, layer)
+            self._keep(place, found)
         finally:
-            throw_away((staging,), self._layers)
+            throw_away((place,), self._layers)
         return found
 
     def layers(self) -> Iterator[Digest]:
@@ -81,95 +79,68 @@ class Erofs:
             yield Digest.parse(f"sha256:{path.name}")
 
     def location(self, layer: Digest) -> Path | None:
-        path = self._layers / layer.hex
-        return path if path.is_dir() else None
+        """Where the layer lies; None also where it is damaged, so that it is added again."""
+        return None if self._damage(layer) else self._layers / layer.hex
 
     def tar(self, layer: Digest) -> Path | None:
         """The layer as it came."""
-        path = self._layers / layer.hex / _TAR
-        return path if path.exists() else None
+        return self._layers / layer.hex / _TAR if self.location(layer) else None
 
     def prepare(self, key: str, layers: Sequence[Digest]) -> tuple[Mount, ...]:
-        return self._active.prepare(key, layers)
+        return self._snapshots.make(key, layers, writable=True)
 
     def view(self, key: str, layers: Sequence[Digest]) -> tuple[Mount, ...]:
-        return self._active.view(key, layers)
+        return self._snapshots.make(key, layers, writable=False)
 
     def mounts(self, key: str) -> tuple[Mount, ...]:
-        return self._active.mounts(key)
+        return self._snapshots.mounts(key)
 
     def writable(self, key: str) -> Path:
-        return self._active.writable(key)
+        return self._snapshots.writable(key)
 
     def changes(self, key: str) -> Iterator[Change]:
-        return self._active.changes(key)
+        return self._snapshots.changes(key)
 
     def remove(self, key: str | Digest) -> None:
-        if not isinstance(key, Digest):
-            self._active.remove(key)
-            return
-        home = self._layers / key.hex
-        with self._lock:
-            if home / _FILES in self._mounted:
-                unmount(home / _FILES, lazy=True)
-                self._mounted.discard(home / _FILES)
-        throw_away((home,), self._layers)
+        if isinstance(key, Digest):
+            with self._lock:
+                self._throw_away(key)
+        else:
+            self._snapshots.remove(key)
+            self._mounts.tidy()
 
     def close(self) -> None:
-        with self._lock:
-            unmount_below(self._layers)
-            self._mounted.clear()
+        self._mounts.close()
 
-    def _build(self, staging: Path, tar: BinaryIO, layer: Digest | None) -> Digest:
-        (staging / _FILES).mkdir(mode=0o755)
-        with (staging / _TAR).open("x+b", buffering=0) as kept:
-            tree, found = ingest(tar, kept, layer)
-            flush = threading.Thread(target=os.fsync, args=(kept.fileno(),), name="fsync-layer")
-            flush.start()
-            try:
-                size = os.fstat(kept.fileno()).st_size
-                with (staging / _INDEX).open("x+b") as index:
-                    name = bytes.fromhex(found.hex)
-                    erofs_image.write(tree.root, index, kept, tar_bytes=size, name=name)
-                    index.flush()
-                    os.fsync(index.fileno())
-            finally:
-                flush.join()
-            os.fsync(kept.fileno())  # again, for its errors: the thread has none to tell
-        write_durably(staging / _RECORD, msgspec.json.encode(_record(staging)))
-        return found
-
-    def _place(self, staging: Path, layer: Digest) -> None:
+    def _keep(self, place: Path, layer: Digest) -> None:
         with self._lock:
             if self._damage(layer) is None:  # another add was first
                 return
-            home = self._layers / layer.hex
-            if home.exists():
-                unmount(home / _FILES, lazy=True)
-                self._mounted.discard(home / _FILES)
-                throw_away((home,), self._layers)
-            staging.rename(home)
+            self._throw_away(layer)
+            place.rename(self._layers / layer.hex)
             fsync_directory(self._layers)
+
+    def _throw_away(self, layer: Digest) -> None:
+        self._mounts.drop(layer)
+        throw_away((self._layers / layer.hex,), self._layers, self._later)
 
     def _files(self, layer: Digest) -> Path:
         """Where the layer is mounted; LayerNotFound, DamagedLayer."""
+        return self._mounts.at(layer, lambda: self._verified(layer))
+
+    def _verified(self, layer: Digest) -> Mount:
+        """How to mount the layer, which is looked at closely for the first mount."""
         home = self._layers / layer.hex
-        with self._lock:
-            if home / _FILES not in self._mounted:
-                damage = self._damage(layer, thoroughly=True)
-                if damage == "absent":
-                    raise LayerNotFound(layer)
-                if damage is not None:
-                    raise DamagedLayer(layer, damage)
-                perform((mount(home / _INDEX, home / _TAR),), home / _FILES)
-                self._mounted.add(home / _FILES)
-        return home / _FILES
+        if not home.is_dir():
+            raise LayerNotFound(layer)
+        damage = self._damage(layer, thoroughly=True)
+        if damage is not None:
+            raise DamagedLayer(layer, damage)
+        return mount(home / _INDEX, home / _TAR)
 
     def _damage(self, layer: Digest, *, thoroughly: bool = False) -> str | None:
         """What is wrong with the layer's files, as far as sizes and the index tell."""
         home = self._layers / layer.hex
-        if not home.is_dir():
-            return "absent"
         try:
             kept = msgspec.json.decode((home / _RECORD).read_bytes(), type=_Record)
             if (home / _TAR).stat().st_size != kept.tar_size:
@@ -183,14 +154,20 @@ class Erofs:
         return None
 
 
-def mount(index: Path, tar: Path) -> Mount:
-    """How to mount the layer that *index* describes and whose data *tar* holds."""
-    return Mount("erofs", str(index), ("ro", f"device={tar}"))
-
-
-def _record(staging: Path) -> _Record:
-    index = staging / _INDEX
-    return _Record((staging / _TAR).stat().st_size, index.stat().st_size, _sha256(index))
+def _build(place: Path, tar: BinaryIO, layer: Digest | None) -> Digest:
+    """Make the layer's files in *place*, durably."""
+    with (place / _TAR).open("x+b", buffering=0) as kept:
+        tree, found = ingest(tar, kept, layer)
+        size = os.fstat(kept.fileno()).st_size
+        with Flush(kept.fileno()), (place / _INDEX).open("x+b") as index:
+            name = bytes.fromhex(found.hex)
+            erofs_image.write(tree.root, index, kept, tar_bytes=size, name=name)
+            index.flush()
+            os.fsync(index.fileno())
+    index_size = (place / _INDEX).stat().st_size
+    record = _Record(size, index_size, _sha256(place / _INDEX))
+    write_durably(place / _RECORD, msgspec.json.encode(record))
+    return found
 
 
 def _sha256(path: Path) -> str:

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import stat
 import struct
-from collections.abc import Mapping
+from functools import cache
 
 BLOCK_BITS = 9  # 512 bytes: what a tar is aligned to, so its data can be pointed at
 BLOCK = 1 << BLOCK_BITS
 SLOT = 32
 SUPERBLOCK_AT = 1024
 DEVICE_AT = SUPERBLOCK_AT + 128
-FIRST_INODE_AT = 3 * BLOCK  # the first block after the device table
+FIRST_BLOCK = 3  # the first one after the device table
+MOST_BLOCKS = 0xFFFFFFFE
 HOLE = 0xFFFFFFFF
 INODE_BYTES = 64
-XATTR_HEADER_BYTES = 12
 NAME_MOST = 255
 
 FLAT_PLAIN, FLAT_INLINE, CHUNK_BASED = 0, 2, 4
@@ -33,9 +33,8 @@ _INCOMPAT_DEVICE_TABLE = 0x8
 _SUPERBLOCK = struct.Struct("<IIIBBHQQIIII16s16sIHHHBBIQ24s")
 _DEVICE = struct.Struct("<64sII56x")
 INODE = struct.Struct("<HHHHQIIIIqII16x")
-DIRENT = struct.Struct("<QHBx")
+DIRENT_BYTES = 12
 CHUNK = struct.Struct("<HHI")
-_XATTR = struct.Struct("<BBH")
 
 FILE_TYPES = {
     stat.S_IFREG: 1,
@@ -47,17 +46,12 @@ FILE_TYPES = {
     stat.S_IFLNK: 7,
 }
 
-_PREFIXES = (
-    (b"system.posix_acl_access", 2),
-    (b"system.posix_acl_default", 3),
-    (b"user.", 1),
-    (b"trusted.", 4),
-    (b"security.", 6),
-)
-
 
 def superblock(*, root: int, inodes: int, blocks: int, name: bytes) -> bytes:
-    """The superblock of an image with one extra device; *name* (16 bytes) becomes its UUID."""
+    """The superblock of an image with one extra device; *name* (16 bytes) becomes its UUID.
+
+    *root* is the byte offset of the root's inode.  Shared attributes begin at `FIRST_BLOCK`.
+    """
     return _SUPERBLOCK.pack(
         _MAGIC,
         0,  # no checksum: the index is kept with a digest of its own
@@ -70,7 +64,7 @@ def superblock(*, root: int, inodes: int, blocks: int, name: bytes) -> bytes:
         0,
         blocks,
         0,  # inodes are counted from the image's first byte
-        0,
+        FIRST_BLOCK,
         name,
         b"",
         _INCOMPAT_CHUNKED_FILE | _INCOMPAT_DEVICE_TABLE,
@@ -100,25 +94,7 @@ def device_number(major: int, minor: int) -> int:
     return (minor & 0xFF) | major << 8 | (minor & ~0xFF) << 12
 
 
-def xattr_body(xattrs: Mapping[bytes, bytes]) -> bytes:
-    """The extended attributes that follow an inode; empty where there are none.
-
-    Names in a namespace that EROFS has no index for are left out.
-    """
-    entries = [_xattr(name, xattrs[name]) for name in sorted(xattrs)]
-    body = b"".join(entries)
-    return bytes(XATTR_HEADER_BYTES) + body if body else b""
-
-
-def xattr_count(body_bytes: int) -> int:
-    """``i_xattr_icount`` for a body of that many bytes."""
-    return (body_bytes - XATTR_HEADER_BYTES) // 4 + 1 if body_bytes else 0
-
-
-def _xattr(name: bytes, value: bytes) -> bytes:
-    for prefix, index in _PREFIXES:
-        if name.startswith(prefix):
-            suffix = name[len(prefix) :]
-            entry = _XATTR.pack(len(suffix), index, len(value)) + suffix + value
-            return entry + bytes(-len(entry) % 4)
-    return b""
+@cache
+def dirents(count: int) -> struct.Struct:
+    """*count* heads of directory entries: nid, offset of the name, file type."""
+    return struct.Struct("<" + "QHBx" * count)

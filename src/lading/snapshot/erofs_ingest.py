@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import queue
 import threading
 from collections.abc import Callable
@@ -21,10 +22,12 @@ from lading.oci.digest import Digest
 from lading.snapshot.erofs_format import device_number
 from lading.snapshot.erofs_tree import Node, Tree
 from lading.snapshot.hashing import verified
+from lading.snapshot.stacking import BARE_XATTR
 
 _PIECE = 128 * 1024
 _WAITING = 16  # pieces in each queue
 _WRITE_BACK = 8 * 1024 * 1024
+_MOST_MAJOR, _MOST_MINOR = 0xFFF, 0xFFFFF
 
 
 def ingest(tar: BinaryIO, kept: io.FileIO, expected: Digest | None) -> tuple[Tree, Digest]:
@@ -41,6 +44,8 @@ def ingest(tar: BinaryIO, kept: io.FileIO, expected: Digest | None) -> tuple[Tre
             writer.put(piece)
             scanner.feed(piece)
     scanner.close()
+    if not tree.describes_root:
+        tree.root.xattrs = {**(tree.root.xattrs or {}), os.fsencode(BARE_XATTR): b"y"}
     return tree, verified(Digest("sha256:" + sha256.hexdigest()), expected)
 
 
@@ -102,6 +107,8 @@ def _add(tree: Tree, entry: Entry) -> None:
     if entry.type is Type.CHARACTER and (entry.major, entry.minor) == (0, 0):
         # Overlayfs takes such a device for a whiteout, and a layer must not smuggle one in.
         raise InvalidTar(f"a character device 0/0: {entry.name[:200]!r}")
+    if entry.major > _MOST_MAJOR or entry.minor > _MOST_MINOR:
+        raise InvalidTar(f"a device number that Linux does not have: {entry.name[:200]!r}")
     tree.put(parts, _node(entry))
 
 

@@ -39,12 +39,18 @@ class Node:
     size: int = 0
     offset: int = 0  # of the data in the tar
     device: int = 0  # as Linux encodes it on disk
-    links: int = 1
     target: bytes = b""  # of a symbolic link
     xattrs: dict[bytes, bytes] | None = None
     segments: tuple[tuple[int, int], ...] | None = None  # (offset, length) of a sparse file
     children: dict[bytes, Node] | None = None
     up: Node | None = field(default=None, repr=False)
+    # Set when an image of the tree is laid out (`erofs_layout`):
+    number: int = 0  # i_ino
+    links: int = 0
+    at: int = 0  # byte offset in the image
+    body: bytes = b""  # extended attributes as they follow the inode
+    tail: int = 0  # bytes of a directory or link that follow the inode
+    block: int = 0  # where the rest of them lies
 
     @property
     def parent(self) -> Node:
@@ -54,6 +60,10 @@ class Node:
     @property
     def is_whiteout(self) -> bool:
         return stat.S_ISCHR(self.mode) and self.device == 0
+
+    @property
+    def is_opaque(self) -> bool:
+        return self.xattrs is not None and OPAQUE in self.xattrs
 
 
 def directory(mode: int = 0o755) -> Node:
@@ -66,6 +76,7 @@ class Tree:
 
     def __init__(self) -> None:
         self.root = directory()
+        self.describes_root = False
         self._last: tuple[Sequence[bytes], Node] = ((), self.root)
 
     def put(self, parts: Sequence[bytes], node: Node) -> None:
@@ -89,14 +100,13 @@ class Tree:
         if tuple(target) == tuple(parts):
             raise UnusableEntry(parts, "hard link to itself")
         parent = self._directory(parts[:-1])
-        if _children(parent).get(parts[-1]) is not found:
-            found.links += 1
-            self._place(parent, parts[-1], found)
+        self._place(parent, parts[-1], found)
 
     def _describe_root(self, node: Node) -> None:
         if node.children is None:
             raise UnusableEntry((), "the root is not a directory")
         _describe(self.root, node)
+        self.describes_root = True
 
     def _place(self, parent: Node, name: bytes, node: Node) -> None:
         children = _children(parent)
@@ -109,7 +119,7 @@ class Tree:
             if old is not None and old.is_whiteout:
                 _make_opaque(node)  # what lies below is gone, and this directory is new
         if old is not None:
-            old.links -= 1
+            self._last = ((), self.root)  # it may have been a directory on that path
         children[name] = node
 
     def _whiteout(self, parent: Node, parts: Sequence[bytes]) -> None:
@@ -122,6 +132,8 @@ class Tree:
         if name.startswith(_WHITEOUT):
             return  # AUFS's own bookkeeping
         old = _children(parent).get(name)
+        if parent.is_opaque:
+            return  # nothing is left to hide, and overlayfs would list the device
         if old is None:
             _children(parent)[name] = Node(stat.S_IFCHR)
         elif old.children is not None:
@@ -179,12 +191,16 @@ def _children(node: Node) -> dict[bytes, Node]:
 
 
 def _make_opaque(node: Node) -> None:
-    node.xattrs = {**(node.xattrs or {}), OPAQUE: b"y"}
+    if not node.is_opaque:
+        node.xattrs = {**(node.xattrs or {}), OPAQUE: b"y"}
+        whiteouts = [name for name, child in _children(node).items() if child.is_whiteout]
+        for name in whiteouts:
+            del _children(node)[name]
 
 
 def _describe(node: Node, new: Node) -> None:
     """Give the directory *node* the attributes of *new*; its children and opaqueness stay."""
-    opaque = OPAQUE in (node.xattrs or {})
+    opaque = node.is_opaque
     node.mode, node.uid, node.gid = new.mode, new.uid, new.gid
     node.mtime, node.nanoseconds, node.xattrs = new.mtime, new.nanoseconds, new.xattrs
     if opaque:

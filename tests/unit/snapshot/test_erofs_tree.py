@@ -6,6 +6,7 @@ import stat
 
 import pytest
 
+from lading.snapshot.erofs_layout import lay_out
 from lading.snapshot.erofs_tree import OPAQUE, Node, Tree, UnusableEntry, directory
 
 
@@ -75,6 +76,12 @@ class TestPut:
         with pytest.raises(UnusableEntry):
             tree.put((), link(b"/tmp"))
 
+    def test_a_directory_that_was_replaced_is_no_parent(self, tree: Tree) -> None:
+        tree.put((b"d", b"x"), file())
+        tree.put((b"d",), file())
+        with pytest.raises(UnusableEntry, match="not a directory"):
+            tree.put((b"d", b"y"), file())
+
     def test_a_file_is_no_parent(self, tree: Tree) -> None:
         tree.put((b"f",), file())
         with pytest.raises(UnusableEntry, match="not a directory"):
@@ -108,6 +115,13 @@ class TestWhiteouts:
         assert at(tree, b"d").xattrs == {OPAQUE: b"y"}
         assert names(at(tree, b"d")) == set()
 
+    @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+    def test_in_an_opaque_directory_are_left_out(self, tree: Tree, order: tuple[int, int]) -> None:
+        names_ = ((b"d", b".wh..wh..opq"), (b"d", b".wh.x"))
+        for n in order:
+            tree.put(names_[n], file())
+        assert names(at(tree, b"d")) == set()
+
     @pytest.mark.parametrize("name", [b".wh.", b".wh..", b".wh..."])
     def test_of_nothing_are_refused(self, tree: Tree, name: bytes) -> None:
         with pytest.raises(UnusableEntry, match="whiteout of nothing"):
@@ -124,9 +138,16 @@ class TestHardLinks:
         tree.link((b"d", b"b"), (b"a",))
         tree.link((b"d", b"b"), (b"a",))
         assert at(tree, b"d", b"b") is at(tree, b"a")
+        lay_out(tree.root, 0)
         assert at(tree, b"a").links == 2
-        tree.put((b"a",), file())
-        assert at(tree, b"d", b"b").links == 1
+
+    def test_to_what_is_replaced_keep_it(self, tree: Tree) -> None:
+        tree.put((b"a",), file(1))
+        tree.link((b"b",), (b"a",))
+        tree.put((b"a",), file(2))
+        lay_out(tree.root, 0)
+        assert (at(tree, b"a").links, at(tree, b"b").links) == (1, 1)
+        assert (at(tree, b"a").size, at(tree, b"b").size) == (2, 1)
 
     @pytest.mark.parametrize("target", [(b"none",), (b"d",), (b"d", b"x", b"y"), ()])
     def test_to_what_is_no_file_here_are_refused(
