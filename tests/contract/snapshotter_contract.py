@@ -96,33 +96,6 @@ def base() -> Tarball:
     return made.file("sh", b"#!sh", 0o4755).link("bash", "sh")
 
 
-def shown(root: Path) -> dict[str, tuple[object, ...]]:
-    """Everything that can be seen of a tree, except directories' sizes and access times."""
-    found: dict[str, tuple[object, ...]] = {}
-    for folder, directories, files in os.walk(root):
-        for name in [".", *directories, *files]:
-            path = Path(folder) / name
-            status = path.lstat()
-            kind = stat.S_IFMT(status.st_mode)
-            content: object = None
-            if kind == stat.S_IFREG:
-                content = path.read_bytes()
-            elif kind == stat.S_IFLNK:
-                content = os.readlink(path)
-            names = os.listxattr(path, follow_symlinks=False)
-            found[os.path.relpath(path, root)] = (
-                oct(status.st_mode),
-                status.st_uid,
-                status.st_gid,
-                status.st_mtime_ns,
-                1 if kind == stat.S_IFDIR else status.st_nlink,
-                status.st_rdev,
-                content,
-                {n: os.getxattr(path, n, follow_symlinks=False) for n in names},
-            )
-    return found
-
-
 class SnapshotterContract:
     """The suite; `host` is a fixture of the subclass."""
 

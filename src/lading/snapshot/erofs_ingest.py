@@ -24,8 +24,8 @@ from lading.snapshot.erofs_tree import Node, Tree
 from lading.snapshot.hashing import verified
 from lading.snapshot.stacking import BARE_XATTR
 
-_PIECE = 128 * 1024
-_WAITING = 16  # pieces in each queue
+_PIECE = 512 * 1024  # smaller ones cost more in taking turns than they save in cache
+_WAITING = 6  # pieces in each queue
 _WRITE_BACK = 8 * 1024 * 1024
 _MOST_MAJOR, _MOST_MINOR = 0xFFF, 0xFFFFF
 
