@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from snapshotter_contract import Host, SnapshotterContract, base
+from snapshotter_contract import SnapshotterContract, base
 
 from lading.errors import Invalid, Unsupported
 from lading.settings import Settings
@@ -14,6 +14,7 @@ from lading.snapshot.choose import DRIVERS, choose, probe
 from lading.snapshot.joined import joined
 from lading.snapshot.protocol import Snapshotter
 from lading.snapshot.trash import at_once
+from snapshot_host import Host
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,6 @@ def clear(layers: Path, active: Path) -> None:
 
 def _clear_unfinished(home: Path, active: Path) -> None:
     """A snapshot without its record was never acknowledged, or is removed already."""
-    found = [home / name for name in ("upper", "work") if (home / name).exists()]
-    throw_away(found, active)
-    if found and not any(home.iterdir()):
+    throw_away([home / "upper", home / "work", *home.glob(f".{records.NAME}.*")], active)
+    if not any(home.iterdir()):
         home.rmdir()
