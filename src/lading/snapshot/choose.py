@@ -110,7 +110,7 @@ def _try_erofs(place: Path) -> None:
     erofs_image.write(tree.root, image, io.BytesIO(), tar_bytes=1024, name=bytes(16))
     index.write_bytes(image.getvalue())
     target.mkdir()
-    perform((mount(index, tar),), target)
+    mount(index, tar, target)
     try:
         if (target / "file").read_bytes() != b"probe":
             raise OSError("EROFS read other bytes than were written")

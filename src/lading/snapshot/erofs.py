@@ -22,14 +22,14 @@ from lading.linux.mounts import Mount
 from lading.oci.digest import Digest
 from lading.snapshot import erofs_image
 from lading.snapshot.erofs_ingest import ingest
-from lading.snapshot.erofs_mounts import FILES, LayerMounts, mount
+from lading.snapshot.erofs_mounts import FILES, INDEX, TAR, LayerMounts
 from lading.snapshot.flushing import Flush
 from lading.snapshot.hashing import HashingReader
 from lading.snapshot.protocol import LayerNotFound
 from lading.snapshot.stacking import StackedSnapshots
 from lading.snapshot.trash import Later, at_once, staging, throw_away
 
-_TAR, _INDEX, _RECORD = "layer.tar", "layer.erofs", "layer.json"
+_RECORD = "layer.json"
 
 
 class DamagedLayer(Corrupt):
@@ -49,7 +49,7 @@ class _Record(msgspec.Struct, frozen=True):
 
 
 class Erofs:
-    """The `Snapshotter` for kernels that mount EROFS from files (6.12 and later)."""
+    """The `Snapshotter` for kernels that know EROFS with blocks of 512 bytes (6.4 and later)."""
 
     name = "erofs"
 
@@ -84,7 +84,7 @@ class Erofs:
 
     def tar(self, layer: Digest) -> Path | None:
         """The layer as it came."""
-        return self._layers / layer.hex / _TAR if self.location(layer) else None
+        return self._layers / layer.hex / TAR if self.location(layer) else None
 
     def prepare(self, key: str, layers: Sequence[Digest]) -> tuple[Mount, ...]:
         return self._snapshots.make(key, layers, writable=True)
@@ -126,46 +126,45 @@ class Erofs:
 
     def _files(self, layer: Digest) -> Path:
         """Where the layer is mounted; LayerNotFound, DamagedLayer."""
-        return self._mounts.at(layer, lambda: self._verified(layer))
+        return self._mounts.at(layer, lambda: self._verify(layer))
 
-    def _verified(self, layer: Digest) -> Mount:
-        """How to mount the layer, which is looked at closely for the first mount."""
+    def _verify(self, layer: Digest) -> None:
+        """Look at the layer closely, before it is mounted; LayerNotFound, DamagedLayer."""
         home = self._layers / layer.hex
         if not home.is_dir():
             raise LayerNotFound(layer)
         damage = self._damage(layer, thoroughly=True)
         if damage is not None:
             raise DamagedLayer(layer, damage)
-        return mount(home / _INDEX, home / _TAR)
 
     def _damage(self, layer: Digest, *, thoroughly: bool = False) -> str | None:
         """What is wrong with the layer's files, as far as sizes and the index tell."""
         home = self._layers / layer.hex
         try:
             kept = msgspec.json.decode((home / _RECORD).read_bytes(), type=_Record)
-            if (home / _TAR).stat().st_size != kept.tar_size:
+            if (home / TAR).stat().st_size != kept.tar_size:
                 return "the tar has another size"
-            if (home / _INDEX).stat().st_size != kept.index_size:
+            if (home / INDEX).stat().st_size != kept.index_size:
                 return "the index has another size"
         except (OSError, msgspec.MsgspecError) as error:
             return str(error)
-        if thoroughly and _sha256(home / _INDEX) != kept.index_sha256:
+        if thoroughly and _sha256(home / INDEX) != kept.index_sha256:
             return "the index has other bytes"
         return None
 
 
 def _build(place: Path, tar: BinaryIO, layer: Digest | None) -> Digest:
     """Make the layer's files in *place*, durably."""
-    with (place / _TAR).open("x+b", buffering=0) as kept:
+    with (place / TAR).open("x+b", buffering=0) as kept:
         tree, found = ingest(tar, kept, layer)
         size = os.fstat(kept.fileno()).st_size
-        with Flush(kept.fileno()), (place / _INDEX).open("x+b") as index:
+        with Flush(kept.fileno()), (place / INDEX).open("x+b") as index:
             name = bytes.fromhex(found.hex)
             erofs_image.write(tree.root, index, kept, tar_bytes=size, name=name)
             index.flush()
             os.fsync(index.fileno())
-    index_size = (place / _INDEX).stat().st_size
-    record = _Record(size, index_size, _sha256(place / _INDEX))
+    index_size = (place / INDEX).stat().st_size
+    record = _Record(size, index_size, _sha256(place / INDEX))
     write_durably(place / _RECORD, msgspec.json.encode(record))
     return found
 

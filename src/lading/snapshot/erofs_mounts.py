@@ -6,23 +6,39 @@ mounted for a while, for what its pages are worth to the next container.
 
 from __future__ import annotations
 
+import errno
 import re
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from lading.linux.mounts import Mount, perform, table, unmount, unmount_below
+from lading.linux import loop
+from lading.linux.mounts import Mount, MountFailed, perform, table, unmount, unmount_below
 from lading.oci.digest import Digest
 
-FILES = "fs"
+TAR, INDEX, FILES = "layer.tar", "layer.erofs", "fs"
 _IDLE_SECONDS = 600
 _LOOK_EVERY = 60  # seconds
 _STACKED = re.compile(rf"/([0-9a-f]{{64}})/{FILES}\b")
 
 
-def mount(index: Path, tar: Path) -> Mount:
-    """How to mount the layer that *index* describes and whose data *tar* holds."""
+def mount(index: Path, tar: Path, target: Path) -> None:
+    """Mount on *target* the layer that *index* describes and whose data *tar* holds.
+
+    MountFailed, or OSError, where the kernel cannot.
+    """
+    try:
+        perform((_layer(index, tar),), target)
+    except MountFailed as error:
+        # Files are mounted from Linux 6.12 on, and never those on tmpfs.
+        if error.code != errno.ENOTBLK:
+            raise
+        with loop.attached(index) as one, loop.attached(tar) as other:
+            perform((_layer(one, other),), target)
+
+
+def _layer(index: Path, tar: Path) -> Mount:
     return Mount("erofs", str(index), ("ro", f"device={tar}"))
 
 
@@ -37,12 +53,14 @@ class LayerMounts:
         self._looked_at = clock()
         self._lock = threading.Lock()
 
-    def at(self, layer: Digest, needed: Callable[[], Mount]) -> Path:
-        """Where *layer* is mounted, by what *needed* answers if it is not yet."""
-        target = self._folder / layer.hex / FILES
+    def at(self, layer: Digest, verify: Callable[[], object]) -> Path:
+        """Where *layer* is mounted; if it was not yet, *verify* is called before."""
+        home = self._folder / layer.hex
+        target = home / FILES
         with self._lock:
             if layer.hex not in self._used:
-                perform((needed(),), target)
+                verify()
+                mount(home / INDEX, home / TAR, target)
             self._used[layer.hex] = self._clock()
         return target
 
