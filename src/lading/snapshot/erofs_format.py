@@ -47,10 +47,10 @@ FILE_TYPES = {
 }
 
 
-def superblock(*, root: int, inodes: int, blocks: int, name: bytes) -> bytes:
+def superblock(*, root: int, inodes: int, blocks: int, xattrs: int, name: bytes) -> bytes:
     """The superblock of an image with one extra device; *name* (16 bytes) becomes its UUID.
 
-    *root* is the byte offset of the root's inode.  Shared attributes begin at `FIRST_BLOCK`.
+    *root* is the byte offset of the root's inode, *xattrs* the block of shared attributes.
     """
     return _SUPERBLOCK.pack(
         _MAGIC,
@@ -64,7 +64,7 @@ def superblock(*, root: int, inodes: int, blocks: int, name: bytes) -> bytes:
         0,
         blocks,
         0,  # inodes are counted from the image's first byte
-        FIRST_BLOCK,
+        xattrs,
         name,
         b"",
         _INCOMPAT_CHUNKED_FILE | _INCOMPAT_DEVICE_TABLE,

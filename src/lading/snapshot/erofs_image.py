@@ -37,12 +37,16 @@ def write(root: Node, out: BinaryIO, tar: BinaryIO, *, tar_bytes: int, name: byt
 
 def _put_head(image: bytearray, layout: Layout, tar_blocks: int, name: bytes) -> None:
     superblock = on_disk.superblock(
-        root=layout.nodes[0].at, inodes=len(layout.nodes), blocks=layout.blocks, name=name[:16]
+        root=layout.nodes[0].at,
+        inodes=len(layout.nodes),
+        blocks=layout.blocks,
+        xattrs=layout.shared_block,
+        name=name[:16],
     )
     _put(image, on_disk.SUPERBLOCK_AT, superblock)
     device = on_disk.device(tag=b"", blocks=tar_blocks, mapped_at=layout.blocks)
     _put(image, on_disk.DEVICE_AT, device)
-    _put(image, on_disk.FIRST_BLOCK * BLOCK, layout.xattrs.shared)
+    _put(image, layout.shared_block * BLOCK, layout.xattrs.shared)
 
 
 def _put(image: bytearray, at: int, content: bytes) -> None:

@@ -1,8 +1,8 @@
 """Give every node of a tree its place in an EROFS image.
 
 The inodes of one directory's children lie together, in the order of their names, small
-directories and links inline: what is read together is near.  Whole blocks of larger ones
-follow the inodes, then the blocks that sparse files need copied.
+directories and links inline: what is read together is near.  Behind the inodes come shared
+attributes, whole blocks of larger directories, and what sparse files need copied.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class Layout:
     nodes: list[Node]
     xattrs: Xattrs
     inodes_end: int = 0  # in bytes
+    shared_block: int = 0  # where shared attributes begin
     metadata_blocks: int = 0  # without what is copied for sparse files
     blocks: int = 0
     chunks: dict[int, ChunkMap] = field(default_factory=dict)  # by the inode's number
@@ -95,7 +96,7 @@ def _in_order(root: Node) -> list[Node]:
 
 
 def _place_inodes(layout: Layout) -> None:
-    at = on_disk.FIRST_BLOCK * BLOCK + -(-len(layout.xattrs.shared) // SLOT) * SLOT
+    at = on_disk.FIRST_BLOCK * BLOCK  # the root's: its number must fit 16 bits
     for node in layout.nodes:
         if node.xattrs:
             node.body = layout.xattrs.body(node.xattrs)
@@ -132,7 +133,8 @@ def _directory_size(directory: Node) -> int:
 
 
 def _place_blocks(layout: Layout) -> None:
-    block = -(-layout.inodes_end // BLOCK)
+    layout.shared_block = -(-layout.inodes_end // BLOCK)
+    block = layout.shared_block + -(-len(layout.xattrs.shared) // BLOCK)
     for node in layout.nodes:
         if not stat.S_ISREG(node.mode) and node.size > node.tail:
             node.block = block
