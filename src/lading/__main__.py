@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # `typing` costs 4 ms of each command's start
 if TYPE_CHECKING:
     from lading.settings import Settings
 

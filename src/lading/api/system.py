@@ -29,7 +29,7 @@ async def version(call: Call) -> web.StreamResponse:
     return replies.json({**found, **api})
 
 
-async def info(call: Call) -> web.StreamResponse:
+async def describe(call: Call) -> web.StreamResponse:
     found = await call.threads.short(call.engine.system.info)
     return replies.json({**found, "NEventsListener": len(call.edge.feed)})
 
@@ -38,5 +38,5 @@ ROUTES = (
     Route("GET", "/_ping", ping),
     Route("HEAD", "/_ping", ping),
     Route("GET", "/version", version),
-    Route("GET", "/info", info),
+    Route("GET", "/info", describe),
 )

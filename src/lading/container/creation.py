@@ -85,11 +85,13 @@ class Creator:
 
     @contextmanager
     def _image(self, ref: str) -> Iterator[Image]:
-        """The image, which stays while the container is made of it."""
-        image = self._library.resolve(ref)
-        with self._images.claim([str(image.id)]):
-            # Looked at again: it may have gone before it was claimed.
-            yield self._library.resolve(str(image.id))
+        """The image, which stays, with its layers, while the container is made of it."""
+        with self._library.lease() as lease:
+            image = self._library.resolve(ref)
+            lease.hold(image.id, *image.diff_ids)
+            with self._images.claim([str(image.id)]):
+                # Looked at again: it may have gone before it was claimed.
+                yield self._library.image(image.id)
 
     def _decided(
         self, request: CreateRequest, image: Image, container_id: str
@@ -140,7 +142,7 @@ class Creator:
 
     def _make(self, container: Container, image: Image) -> None:
         with ExitStack() as undo:
-            self._snapshotter.prepare(container.id, image.diff_ids)
+            self._snapshotter.prepare(container.id, self._library.mountable(image))
             undo.callback(self._snapshotter.remove, container.id)
             (self._containers / container.id).mkdir(mode=0o710, exist_ok=True)
             self._roster.add(container)

@@ -25,7 +25,7 @@ from lading.container.options import ExecConfig
 from lading.container.places import Places
 from lading.container.record import Container
 from lading.container.roster import Roster
-from lading.container.states import Action, after
+from lading.container.states import Action, State, WrongState, after
 from lading.container.supervisor import Supervisor
 from lading.container.waiting import Cancel, OnSocket, Until, Waiting
 from lading.errors import Conflict, Invalid, NotFound
@@ -268,6 +268,8 @@ def _request(
     cwd = config.working_dir or container.config.working_dir or "/"
     root_fd = roots.open_root(f"/proc/{container.pid}/root")
     try:
+        if not (container.state.process and container.state.process.alive()):
+            raise WrongState(State.EXITED, Action.EXEC, container.id, container.name)
         user = users.resolve(root_fd, config.user or container.config.user, host.group_add or ())
         roots.check_working_directory(root_fd, cwd)
     finally:

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from lading.container import blueprint, hostfiles, joining, sharing
+from lading.container import blueprint, hostfiles, joining, sharing, stubs
 from lading.container.announcing import Announcer
 from lading.container.places import Places
 from lading.container.record import Container
@@ -29,7 +29,7 @@ from lading.runtime.conmon import ContainerLaunch, Launched
 from lading.runtime.failures import RuntimeFailed
 from lading.runtime.mounts import MountPoint
 from lading.runtime.oci import Runtime
-from lading.runtime.spec import spec
+from lading.runtime.spec import INIT_PATH, spec
 
 _LOG = logging.getLogger(__name__)
 _FAILED = 128  # Docker's exit code for a container that did not come up
@@ -123,6 +123,9 @@ class Starter:
         points = self._mounts(container, rootfs, sandbox, undo)
         root_fd = roots.open_root(rootfs)
         try:
+            roots.check(root_fd)
+            inits = [INIT_PATH] if container.host.init else []
+            stubs.make(root_fd, [*hostfiles.PLACES, *inits], self._places.directory(container.id))
             around = blueprint.Surroundings(
                 rootfs=str(rootfs),
                 root_fd=root_fd,

@@ -9,18 +9,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
-from lading.errors import Invalid
 from lading.image.records import LayerRecord
 from lading.image.streams import Prefixed, ReadAhead, Recorded, buffered, drain
+from lading.image.validate import check_length
 from lading.layer.compression import decompress, detect
 from lading.oci import mediatypes
 from lading.oci.descriptor import Descriptor
 from lading.oci.digest import Digest
 from lading.snapshot.protocol import KeepsTars, LayerNotFound, Snapshotter
-from lading.store.blobs import BlobNotFound, BlobStore, UnexpectedContent
+from lading.store.blobs import BlobNotFound, BlobStore, BlobWriter, UnexpectedContent
 from lading.store.leases import Lease
 from lading.store.records import Records
 
@@ -35,13 +35,6 @@ class Layer:
     diff_id: Digest
     blob: Descriptor
     size: int
-
-
-class WrongSize(Invalid):
-    """Raised for content that is longer or shorter than its descriptor says."""
-
-    def __init__(self, digest: Digest, expected: int, found: int) -> None:
-        super().__init__(f"{digest} has {found} bytes, and its descriptor says {expected}")
 
 
 class Layers:
@@ -176,8 +169,8 @@ class Layers:
                 self._hold(lease, diff_id)
                 drain(whole)
             drain(stream)
-            descriptor = expected or Descriptor(mediatypes.layer(kind), writer.digest, writer.size)
-            _check_size(descriptor, writer.size)
+            descriptor = _descriptor(expected, kind, writer)
+            check_length(descriptor, writer.size)
             self._hold(lease, descriptor.digest)
             writer.commit(descriptor.digest)
         return Layer(diff_id, descriptor, tar.passed)
@@ -193,11 +186,13 @@ class Layers:
         if tar is None:
             raise LayerNotFound(diff_id)
         self._blobs.link(tar, diff_id)
-        descriptor = Descriptor(mediatypes.layer("none"), diff_id, source.passed)
-        _check_size(expected or descriptor, source.passed)
-        return Layer(diff_id, expected or descriptor, source.passed)
+        size = source.passed
+        if expected is not None:
+            check_length(expected, size)
+        return Layer(diff_id, Descriptor(mediatypes.layer("none"), diff_id, size), size)
 
 
-def _check_size(descriptor: Descriptor, found: int) -> None:
-    if descriptor.size != found:
-        raise WrongSize(descriptor.digest, descriptor.size, found)
+def _descriptor(expected: Descriptor | None, kind: str, writer: BlobWriter) -> Descriptor:
+    if expected is None:
+        return Descriptor(mediatypes.layer(kind), writer.digest, writer.size)
+    return replace(expected, media_type=expected.media_type or mediatypes.layer(kind))

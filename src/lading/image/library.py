@@ -160,6 +160,17 @@ class Library:
         """For an operation that stores things: what it did not come to record goes at its end."""
         return self._collector.lease()
 
+    def holds(self, blob: Digest, lease: Lease) -> bool:
+        """Whether *blob* is here; *lease* holds it then."""
+        with self._guard:
+            lease.hold(blob)
+            return self.blobs.has(blob)
+
+    def hold(self, digest: Digest, lease: Lease) -> None:
+        """Have *lease* hold what is about to be stored."""
+        with self._guard:  # either the collector sees it, or it has ended
+            lease.hold(digest)
+
     def add(
         self,
         config: bytes,

@@ -21,6 +21,15 @@ class Inconsistent(Invalid):
         super().__init__(f"invalid image: {why}")
 
 
+class WrongSize(Invalid):
+    """Raised for content that is longer or shorter than its descriptor says."""
+
+    def __init__(self, descriptor: Descriptor, found: int) -> None:
+        super().__init__(
+            f"{descriptor.digest} has {found} bytes, and its descriptor says {descriptor.size}"
+        )
+
+
 class NotAnImage(Unsupported):
     """Raised for an artifact that is not a container image."""
 
@@ -52,8 +61,11 @@ def check_layers(config: ImageConfig, found: Sequence[Digest]) -> None:
 
 
 def check_size(descriptor: Descriptor, content: bytes) -> None:
-    """Inconsistent unless *content* has the size that names it."""
-    if descriptor.size != len(content):
-        raise Inconsistent(
-            f"{descriptor.digest} has {len(content)} bytes, its descriptor says {descriptor.size}"
-        )
+    """WrongSize unless *content* is as long as its descriptor says."""
+    check_length(descriptor, len(content))
+
+
+def check_length(descriptor: Descriptor, length: int) -> None:
+    """WrongSize unless content of *length* bytes fits its descriptor."""
+    if descriptor.size != length:
+        raise WrongSize(descriptor, length)

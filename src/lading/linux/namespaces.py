@@ -1,4 +1,4 @@
-"""Network namespaces: made, entered and removed, by threads that live no longer than that.
+"""Namespaces made, entered and left again, by threads that live no longer than that.
 
 A namespace belongs to a thread, so nothing here forks and the caller's own thread
 never moves.  What keeps a namespace is a bind mount of ``/proc/thread-self/ns/net``
@@ -20,6 +20,8 @@ T = TypeVar("T")
 _CLONE_NEWNET = 0x40000000
 _MS_BIND = 0x1000
 _MNT_DETACH = 2
+_CLONE_NEWNS = 0x20000
+_MS_SLAVE_REC = 1 << 19 | 0x4000
 _OWN_NETNS = b"/proc/thread-self/ns/net"
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -58,6 +60,20 @@ def inside(path: Path | str, function: Callable[[], T]) -> T:
     return _in_thread(enter)
 
 
+def apart(function: Callable[[], T]) -> T:
+    """What *function* returns when run with a mount table of its own; its errors are raised.
+
+    It sees what is mounted here; what it mounts nobody else sees, and it is gone afterwards.
+    """
+
+    def separate() -> T:
+        _check(_LIBC.unshare(_CLONE_NEWNS), "/")
+        _check(_LIBC.mount(b"none", b"/", None, _MS_SLAVE_REC, None), "/")
+        return function()
+
+    return _in_thread(separate, "mounts")
+
+
 def remove_netns(path: Path) -> None:
     """Let go of the namespace kept at *path*; it ends with its last process.  Idempotent."""
     _LIBC.umount2(os.fsencode(path), _MNT_DETACH)  # not mounted: the file alone is left
@@ -72,7 +88,7 @@ def is_netns(path: Path) -> bool:
         return False
 
 
-def _in_thread(function: Callable[[], T]) -> T:
+def _in_thread(function: Callable[[], T], name: str = "netns") -> T:
     """Run *function* in a thread of its own, which takes its namespace with it when it ends."""
     results: list[T] = []
     errors: list[BaseException] = []
@@ -83,7 +99,7 @@ def _in_thread(function: Callable[[], T]) -> T:
         except BaseException as error:
             errors.append(error)
 
-    thread = threading.Thread(target=run, name="netns")
+    thread = threading.Thread(target=run, name=name)
     thread.start()
     thread.join()
     if errors:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lading.errors import Invalid
@@ -65,6 +66,26 @@ class NetworkMode:
             if not self.name
             else (f"container:{self.name}" if self.kind == "container" else self.name)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network that containers can be on; its record is this value.
+
+    *driver* is ``bridge``, ``host`` or ``null``; *subnet*, *gateway* and *interface* (the
+    bridge's name on the host) are ``""`` where there are none.
+    """
+
+    id: str  # 64 hex digits
+    name: str
+    driver: str
+    created: str  # RFC 3339, UTC
+    subnet: str = ""
+    gateway: str = ""
+    interface: str = ""
+    internal: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

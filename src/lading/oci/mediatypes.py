@@ -16,9 +16,19 @@ DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 MANIFESTS = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 INDEXES = frozenset({OCI_INDEX, DOCKER_INDEX})
 
-_OCI_SUFFIX = {"none": "", "gzip": "+gzip", "zstd": "+zstd"}
+_LAYERS = (
+    OCI_LAYER,
+    DOCKER_LAYER,
+    "application/vnd.oci.image.layer.nondistributable.v1.tar",
+    "application/vnd.docker.image.rootfs.foreign.diff.tar",
+)
 
 
 def layer(compression: str) -> str:
-    """The OCI media type of a layer under *compression* (none, gzip, zstd)."""
-    return OCI_LAYER + _OCI_SUFFIX[compression]
+    """The OCI media type of a layer under *compression* (none, gzip, zstd, …)."""
+    return OCI_LAYER if compression == "none" else f"{OCI_LAYER}+{compression}"
+
+
+def is_layer(media_type: str) -> bool:
+    """Whether it is that of a layer, however compressed."""
+    return media_type.startswith(_LAYERS)

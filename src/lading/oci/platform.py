@@ -42,5 +42,10 @@ class Platform:
         machine = _host.machine()
         return cls("linux", _MACHINES.get(machine, machine))
 
+    def accepts(self, offered: Platform) -> bool:
+        """Whether an image for *offered* runs here; a variant left out fits every one."""
+        same = (self.os, self.architecture) == (offered.os, offered.architecture)
+        return same and (not self.variant or not offered.variant or self.variant == offered.variant)
+
     def __str__(self) -> str:
         return "/".join(filter(None, (self.os, self.architecture, self.variant)))

@@ -1,0 +1,1 @@
+"""The options of ``run`` and ``create``: flags in, the request to create a container out."""
