@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from aiohttp import web
@@ -132,7 +132,7 @@ class LogStream:
         self._ended = True
         self._written.set()
 
-    def _files(self) -> list[Path]:
+    def _files(self) -> Sequence[Path]:
         return self._call.engine.containers.log_files(self._container)
 
 

@@ -45,6 +45,15 @@ class Waiting:
             self._attachers[key] = callback
         return lambda: self._cancel(key)
 
+    def tell_now(self, callback: OnEnd, exit_code: int, error: str = "") -> None:
+        """Tell one who waits for what has come already, unless it was told meanwhile."""
+        with self._lock:
+            keys = [key for key, ender in self._enders.items() if ender[1] is callback]
+            for key in keys:
+                del self._enders[key]
+        if keys:
+            callback(exit_code, error)
+
     def take_attachers(self) -> list[OnSocket]:
         """Those who wait for a connection, who wait no more."""
         with self._lock:

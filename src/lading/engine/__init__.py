@@ -1,0 +1,1 @@
+"""The parts joined: the only package that knows all of them."""

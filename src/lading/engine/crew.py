@@ -1,0 +1,165 @@
+"""The parts of `lading.container` joined over this engine's storage, runtime and network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lading.container.announcing import Announcer
+from lading.container.changing import Changer
+from lading.container.clearing import Clearer
+from lading.container.commit import Committer
+from lading.container.control import Control
+from lading.container.creation import Creator
+from lading.container.ending import Ender
+from lading.container.execs import Execs
+from lading.container.files import Files
+from lading.container.freezing import Freezer
+from lading.container.log_keeping import LogKeeper
+from lading.container.placement import Facts
+from lading.container.places import Places
+from lading.container.record import Container
+from lading.container.recovery import Recovery
+from lading.container.removal import Remover
+from lading.container.rootfs import Roots
+from lading.container.roster import Roster, Slot
+from lading.container.starting import Starter
+from lading.container.stowage import Stowage
+from lading.container.supervisor import Supervisor
+from lading.container.view import Views
+from lading.container.watching import Watcher
+from lading.events import Bus
+from lading.image.library import Library
+from lading.linux.cgroups import Hierarchies, Layout
+from lading.network.networks import Networks
+from lading.runtime.conmon import Launched
+from lading.runtime.oci import Runtime
+from lading.settings import Settings
+from lading.snapshot.protocol import Snapshotter
+from lading.store.database import Database
+from lading.store.records import Records
+from lading.volume.volumes import Volumes
+
+_ONLINE = Path("/sys/devices/system/cpu/online")
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What containers stand on."""
+
+    settings: Settings
+    bus: Bus
+    library: Library
+    snapshotter: Snapshotter
+    runtime: Runtime
+    networks: Networks
+    volumes: Volumes
+
+
+class Crew:
+    """Everything that works on containers, made once and wired to each other."""
+
+    def __init__(self, ground: Ground, roster: Roster) -> None:
+        settings, runtime, networks = ground.settings, ground.runtime, ground.networks
+        snapshotter, library = ground.snapshotter, ground.library
+        self.roster = roster
+        self.supervisor = supervisor = Supervisor()
+        self.places = places = Places(settings)
+        announcer = Announcer(ground.bus)
+        roots = Roots(settings.containers, snapshotter)
+        self.stowage = stowage = Stowage(ground.volumes, self._users_of)
+        facts = facts_of(runtime)
+        self.execs = Execs(places, roster, runtime, supervisor, announcer)
+        remover = Remover(
+            *(places, roster, roots, stowage, snapshotter),
+            runtime=runtime,
+            announcer=announcer,
+            on_removed=self.execs.forget,
+        )
+        ender = Ender(
+            *(places, roster, roots, stowage, runtime),
+            networks=networks,
+            announcer=announcer,
+            remover=remover,
+        )
+        starter = Starter(
+            *(places, roster, roots, stowage, runtime),
+            networks=networks,
+            supervisor=supervisor,
+            announcer=announcer,
+            on_end=self._has_ended,
+        )
+        self.control = Control(roster, starter, ender, supervisor, runtime, announcer)
+        self.recovery = Recovery(
+            *(places, roster, roots, runtime),
+            supervisor=supervisor,
+            control=self.control,
+            ender=ender,
+            remover=remover,
+        )
+        self.creator = Creator(
+            *(roster, library, snapshotter, stowage, announcer),
+            facts=facts,
+            containers=settings.containers,
+            find_network=networks.find,
+        )
+        self.watcher = Watcher(places, roster)
+        self.changer = Changer(roster, runtime, announcer, facts)
+        self.clearer = Clearer(roster, self.control, remover)
+        self.logs = LogKeeper(
+            *(places, roster),
+            most_bytes=settings.log_max_bytes,
+            most_files=settings.log_max_files,
+        )
+        self.freezer = Freezer(runtime, places, announcer)
+        self.files = Files(
+            *(roster, Views(roots, stowage), roots, snapshotter, places),
+            layer_size=library.layers.expanded_size,
+        )
+        self.committer = Committer(
+            *(roster, roots, snapshotter, library, self.freezer, places, announcer),
+            volume_size=ground.volumes.size_of,
+        )
+
+    def _has_ended(self, slot: Slot, launched: Launched) -> None:
+        self.control.has_ended(slot, launched)
+
+    def _users_of(self, volume: str) -> list[str]:
+        """The IDs of the containers that mount the volume of that name."""
+        return volume_users(self.roster).get(volume, [])
+
+
+def volume_users(roster: Roster) -> dict[str, list[str]]:
+    """The IDs of the containers that mount each volume, by the volume's name."""
+    users: dict[str, list[str]] = {}
+    for slot in roster.slots():
+        for name in {point.name for point in slot.container.mounts if point.name}:
+            users.setdefault(name, []).append(slot.container.id)
+    return users
+
+
+def containers_of(database: Database) -> Roster:
+    """The containers that the database remembers."""
+    roster = Roster(Records(database, "container", Container))
+    roster.load()
+    return roster
+
+
+def facts_of(runtime: Runtime) -> Facts:
+    """What options are checked against on this host."""
+    hierarchies: Hierarchies = runtime.hierarchies
+    return Facts(
+        cpus=frozenset(_numbers(_ONLINE.read_text())),
+        swap_accounting=hierarchies.has_swap_accounting(),
+        unified=hierarchies.layout is Layout.UNIFIED,
+        runtime=runtime.name,
+    )
+
+
+def _numbers(text: str) -> list[int]:
+    """The kernel's ``0-3,8``: cputopology.rst."""
+    found: list[int] = []
+    for part in text.strip().split(","):
+        first, _, last = part.partition("-")
+        found += range(int(first), int(last or first) + 1)
+    return found
