@@ -52,9 +52,10 @@ class Pool(Generic[T]):
             self._unmake(spare)
 
     def close(self) -> None:
-        """Unmake all, and make no more."""
-        self._closed.set()
-        filler = self._filler
+        """Unmake all, and make no more.  Idempotent."""
+        with self._lock:
+            self._closed.set()
+            filler = self._filler
         if filler is not None:
             filler.join()
         self.drain()

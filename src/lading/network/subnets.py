@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from lading.errors import Conflict, Invalid
-from lading.network import links
+from lading.network import hostdns, links
 from lading.network.netlink import Netlink
 
 _LOCKED = Path("/run")  # the directory itself is locked: nothing is left behind
@@ -76,6 +76,22 @@ def check_free(subnet: IPv4Network, taken: Iterable[IPv4Network]) -> None:
     for network in taken:
         if subnet.overlaps(network):
             raise SubnetTaken(f"subnet {subnet} overlaps with {network}, which this host uses")
+
+
+def choose(interface: str, *, wanted: str | None, before: str) -> IPv4Network:
+    """The subnet for a bridge: *wanted*, else the one it had *before* if that is free, else any.
+
+    The caller holds `machine_lock`.  InvalidSubnet; SubnetTaken when *wanted* is somebody's.
+    """
+    with Netlink() as wire:
+        used = taken(wire, interface, hostdns.server_addresses())
+    if wanted is not None:
+        subnet = parse_subnet(wanted)
+        check_free(subnet, used)
+        return subnet
+    if before and not any(IPv4Network(before).overlaps(network) for network in used):
+        return IPv4Network(before)
+    return first_free(used)
 
 
 def taken(wire: Netlink, interface: str, servers: Iterable[str] = ()) -> list[IPv4Network]:
