@@ -49,7 +49,7 @@ def pack(root: Path, changes: Iterable[Change], out: Output) -> None:
 
 
 def tree(
-    root: Path, out: Output, *, prefix: bytes = b"", top: bool = True, mounts: bool = True
+    root: Path | str, out: Output, *, prefix: bytes = b"", top: bool = True, mounts: bool = True
 ) -> None:
     """Write everything below *root*, parents first, sorted; names begin with *prefix*.
 
@@ -63,13 +63,13 @@ def tree(
             packer.add(path, prefix + b"/" + path if prefix else path)
 
 
-def single(root: Path, path: bytes, out: Output, *, name: bytes) -> None:
+def single(root: Path | str, path: bytes, out: Output, *, name: bytes) -> None:
     """Write the one file *path* below *root* as *name*."""
     with _Packer(root, out) as packer:
         packer.add(path, name)
 
 
-def walk(root: Path, *, mounts: bool = True) -> Iterator[bytes]:
+def walk(root: Path | str, *, mounts: bool = True) -> Iterator[bytes]:
     """Every path below *root*, parents first, names sorted by their bytes; links not followed."""
     top = os.open(root, _DIRECTORY)
     try:
@@ -106,7 +106,7 @@ def _listing(top: int, path: bytes, device: int | None) -> list[tuple[bytes, boo
 class _Packer:
     """One tar being written; remembers names of hard links and the parent last used."""
 
-    def __init__(self, root: Path, out: Output) -> None:
+    def __init__(self, root: Path | str, out: Output) -> None:
         self._root = os.open(root, _DIRECTORY)
         self._out = out
         self._names: dict[tuple[int, int], bytes] = {}

@@ -25,7 +25,7 @@ _NO_XATTR = (errno.EOPNOTSUPP, errno.EPERM)
 Times = tuple[int, int]
 
 
-def replicate(source: Path, target: Path) -> None:
+def replicate(source: Path | str, target: Path) -> None:
     """Fill the empty directory *target* with a copy of all below *source*, and be like it.
 
     OSError when something cannot be copied.  Nothing is synced; sockets are left out.
@@ -39,11 +39,11 @@ def replicate(source: Path, target: Path) -> None:
 class _Copier:
     """One copy being made: the parent last used, first names of hard links, directories' times."""
 
-    def __init__(self, source: Path, target: Path) -> None:
+    def __init__(self, source: Path | str, target: Path) -> None:
         self._source = os.open(source, _DIRECTORY)
         self._target = os.open(target, _DIRECTORY)
         self._parents: tuple[bytes, int, int] = (b"", self._source, self._target)
-        self._first: dict[int, bytes] = {}
+        self._first: dict[tuple[int, int], bytes] = {}
         self._times: list[tuple[bytes, Times]] = [(b"", _times(os.fstat(self._source)))]
 
     def __enter__(self) -> _Copier:
@@ -64,7 +64,7 @@ class _Copier:
             self._copy_directory(path, name, (source, target))
             return
         if found.st_nlink > 1:
-            first = self._first.setdefault(found.st_ino, path)
+            first = self._first.setdefault((found.st_dev, found.st_ino), path)
             if first != path:
                 os.link(first, name, src_dir_fd=self._target, dst_dir_fd=target)
                 return

@@ -1,0 +1,259 @@
+"""The volumes of this engine: make, find, fill, measure and remove them.
+
+A volume is a directory and a row.  The row is written when the directory is durable, and
+deleted before the directory is: so a row always names something, and a directory without one,
+which a crash may leave, is taken up by whoever makes a volume of that name.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from lading.errors import Conflict, Corrupt, Invalid, LadingError, NotFound, Unsupported
+from lading.events import Bus
+from lading.image.times import rfc3339
+from lading.linux.files import fsync_directory
+from lading.snapshot.trash import Later, at_once, staging, sweep, throw_away
+from lading.store.database import Database
+from lading.store.records import Records
+from lading.volume import seeding, subpaths
+from lading.volume.filters import Filters, ListFilter, PruneFilter, Users, nobody
+from lading.volume.names import check_name, random_name
+from lading.volume.seeding import DATA
+from lading.volume.sizes import size_of
+from lading.volume.values import ANONYMOUS, Volume
+
+_LOG = logging.getLogger(__name__)
+_DRIVER = "local"
+_SECOND = 1_000_000_000
+_MOUNT_OPTIONS = ("type", "o", "device", "size")  # of Docker's local driver
+
+
+class VolumeNotFound(NotFound):
+    """Raised for a name that no volume has, in Docker's words."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"get {name[:300]}: no such volume")
+
+
+class VolumeInUse(Conflict):
+    """Raised where a volume that containers use would be removed, in Docker's words."""
+
+    def __init__(self, name: str, users: Sequence[str]) -> None:
+        super().__init__(f"remove {name}: volume is in use - [{', '.join(users)}]")
+        self.users = tuple(users)
+
+
+class VolumeMissing(Corrupt):
+    """Raised where a volume is known and its files are gone."""
+
+    def __init__(self, volume: Volume) -> None:
+        super().__init__(
+            f"volume {volume.name} is damaged: {volume.path} is missing; "
+            "restore it from a backup, or remove the volume"
+        )
+
+
+class UnknownDriver(NotFound):
+    """Raised for a driver that would be a plugin, in Docker's words."""
+
+    def __init__(self, driver: str) -> None:
+        super().__init__(
+            f'error looking up volume plugin {driver[:80]}: plugin "{driver[:80]}" not found'
+        )
+
+
+class _VolumeRecord(msgspec.Struct, frozen=True):
+    """By name; *created* in nanoseconds since 1970."""
+
+    created: int
+    labels: dict[str, str] = {}
+    anonymous: bool = False
+
+
+class Volumes:
+    """The volumes below one folder; safe to use from any thread."""
+
+    def __init__(self, folder: Path, database: Database, bus: Bus, later: Later = at_once) -> None:
+        """*later* deletes what was removed."""
+        self._folder, self._bus, self._later = folder, bus, later
+        self._records: Records[_VolumeRecord] = Records(database, "volume", _VolumeRecord)
+        self._lock = threading.RLock()
+        self._filling: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._mounted: Counter[str] = Counter()
+        folder.mkdir(mode=0o710, parents=True, exist_ok=True)
+
+    def open(self) -> None:
+        """Go on where an engine before this one was cut off; for the start, before other calls."""
+        sweep(self._folder)
+        for home in self._folder.iterdir():
+            try:
+                subpaths.hide(home)
+                seeding.finish(home)
+            except OSError:
+                _LOG.exception("volume %s cannot be seen to", home.name)
+
+    def create(
+        self,
+        name: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        driver: str = _DRIVER,
+        options: Mapping[str, str] | None = None,
+    ) -> Volume:
+        """A new volume, durable on return, or the one that has the *name*; None is anonymous.
+
+        InvalidVolumeName, UnknownDriver, Unsupported and Invalid for options.
+        """
+        chosen = random_name() if name is None else check_name(name)
+        if driver not in ("", "default", _DRIVER):
+            raise UnknownDriver(driver)
+        with self._lock:
+            record = self._records.get(chosen)
+            if record is not None:
+                return self._volume(chosen, record)
+            _check_options(options or {})
+            own = {ANONYMOUS: ""} if name is None else {}
+            record = _VolumeRecord(time.time_ns(), {**(labels or {}), **own}, name is None)
+            self._make(self._folder / chosen)
+            self._records.put(chosen, record)
+        self._tell("create", chosen)
+        return self._volume(chosen, record)
+
+    def get(self, name: str) -> Volume:
+        """The volume of that name; VolumeNotFound."""
+        record = self._records.get(name)
+        if record is None:
+            raise VolumeNotFound(name)
+        return self._volume(name, record)
+
+    def list(self, filters: Filters | None = None, *, users: Users = nobody) -> list[Volume]:
+        """The volumes that the filters dangling, driver, label and name let through, by name."""
+        wanted = ListFilter(filters or {}, users)
+        return [volume for volume in self._all() if wanted.takes(volume)]
+
+    def remove(self, name: str, *, force: bool = False, users: Users = nobody) -> None:
+        """Remove a volume with all in it; VolumeInUse.  With *force* it may be gone already."""
+        with self._lock:
+            if self._records.get(name) is None:
+                if force:
+                    return
+                raise VolumeNotFound(name)
+            using = users(name)
+            if using:
+                raise VolumeInUse(name, using)
+            self._records.delete(name)
+            home = self._folder / name
+            subpaths.hide(home)
+            throw_away([home], self._folder, self._later)
+            self._mounted.pop(name, None)
+        self._tell("destroy", name)
+
+    def prune(self, filters: Filters, *, users: Users = nobody) -> tuple[Sequence[str], int]:
+        """Remove what nobody uses, anonymous volumes unless ``all`` is set: names, and bytes."""
+        chosen = PruneFilter(filters)
+        names, freed = [], 0
+        for volume in self._all():
+            if not chosen.takes(volume) or users(volume.name):
+                continue
+            size = self.size(volume)
+            try:
+                self.remove(volume.name, users=users)
+            except LadingError:  # used since, or gone
+                continue
+            names.append(volume.name)
+            freed += size
+        self._bus.publish("volume", "prune", "", {"reclaimed": str(freed)})
+        return names, freed
+
+    def size(self, volume: Volume) -> int:
+        """Bytes of all its files together."""
+        return size_of(volume.path)
+
+    def size_of(self, name: str) -> int | None:
+        """The same by name; None where there is no such volume."""
+        record = self._records.get(name)
+        return None if record is None else self.size(self._volume(name, record))
+
+    def mount(self, volume: Volume) -> None:
+        """A container is about to use it: `release` it as often as this.  VolumeMissing."""
+        if not volume.path.is_dir():
+            raise VolumeMissing(volume)
+        with self._lock:
+            self._mounted[volume.name] += 1
+
+    def release(self, volume: Volume) -> None:
+        """A container, of this engine or of the one before it, does not use it any more."""
+        with self._lock:
+            self._mounted[volume.name] -= 1
+            if self._mounted[volume.name] <= 0:
+                del self._mounted[volume.name]
+                subpaths.hide(volume.path.parent)
+
+    def seed(self, volume: Volume, rootfs: Path, destination: str) -> None:
+        """Fill an empty volume, once, with what *rootfs* has at *destination*; all or nothing."""
+        with self._lock:
+            filling = self._filling[volume.name]
+        with filling:
+            seeding.seed(volume.path.parent, rootfs, destination)
+
+    def source(self, volume: Volume, subpath: str) -> Path:
+        """What to mount for a volume, or for a part of it, which is safe from being swapped.
+
+        A part stays mounted until the volume is released.  SubpathNotFound.
+        """
+        if not subpath:
+            return volume.path
+        with self._lock:
+            return subpaths.show(volume.path.parent, volume.path, subpath)
+
+    def _all(self) -> Sequence[Volume]:
+        return [self._volume(name, record) for name, record in self._records.all().items()]
+
+    def _volume(self, name: str, record: _VolumeRecord) -> Volume:
+        return Volume(
+            name,
+            self._folder / name / DATA,
+            rfc3339(record.created // _SECOND * _SECOND),
+            driver=_DRIVER,
+            labels=record.labels,
+            anonymous=record.anonymous,
+        )
+
+    def _make(self, home: Path) -> None:
+        """The volume's directory, durable; one that is there without a row is taken up."""
+        if home.exists():
+            _LOG.warning("%s was there without a record, and is taken up", home)
+        else:
+            part = staging(self._folder)
+            part.mkdir(mode=0o710)
+            try:
+                _make_data(part)
+                part.rename(home)
+            finally:
+                throw_away([part], self._folder)
+        if not (home / DATA).is_dir():
+            _make_data(home)
+        fsync_directory(self._folder)
+
+    def _tell(self, action: str, name: str) -> None:
+        self._bus.publish("volume", action, name, {"driver": _DRIVER})
+
+
+def _make_data(home: Path) -> None:
+    (home / DATA).mkdir()
+    (home / DATA).chmod(0o755)  # whatever the umask is
+    fsync_directory(home)
+
+
+def _check_options(options: Mapping[str, str]) -> None:
+    for name in options:
+        if name in _MOUNT_OPTIONS:
+            raise Unsupported(f"volume option {name!r} is not supported: use a bind mount instead")
+        raise Invalid(f"invalid option: {name[:80]!r}")
