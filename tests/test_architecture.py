@@ -24,6 +24,7 @@ LINES = [
     "__main__",
 ]
 RANK = {name: rank for rank, line in enumerate(LINES) for name in line.split()}
+NOT_OURS = {"unused_data"}  # the name that the standard library's decompressors have for it
 BANNED = {"manager", "helper", "util", "utils", "common", "data", "info", "misc"}
 MOST_LINES = 400
 MOST_FUNCTION_LINES = 40
@@ -75,7 +76,7 @@ class TestEveryModule:
 
     def test_uses_the_vocabulary(self, module: Path) -> None:
         names = {module.stem} | {f.name for f in functions(module)}
-        for name in names:
+        for name in names - NOT_OURS:
             assert not BANNED & set(name.strip("_").split("_")[-1:]), name
 
     def test_never_extracts_with_tarfile_or_forks(self, module: Path) -> None:

@@ -30,7 +30,7 @@ async def version(call: Call) -> web.StreamResponse:
 
 
 async def describe(call: Call) -> web.StreamResponse:
-    found = await call.threads.short(call.engine.system.info)
+    found = await call.threads.short(call.engine.system.describe)
     return replies.json({**found, "NEventsListener": len(call.edge.feed)})
 
 

@@ -60,64 +60,78 @@ class Crew:
     """Everything that works on containers, made once and wired to each other."""
 
     def __init__(self, ground: Ground, roster: Roster) -> None:
-        settings, runtime, networks = ground.settings, ground.runtime, ground.networks
-        snapshotter, library = ground.snapshotter, ground.library
         self.roster = roster
-        self.supervisor = supervisor = Supervisor()
-        self.places = places = Places(settings)
-        announcer = Announcer(ground.bus)
-        roots = Roots(settings.containers, snapshotter)
-        self.stowage = stowage = Stowage(ground.volumes, self._users_of)
-        facts = facts_of(runtime)
-        self.execs = Execs(places, roster, runtime, supervisor, announcer)
-        remover = Remover(
-            *(places, roster, roots, stowage, snapshotter),
+        self.supervisor = Supervisor()
+        self.places = Places(ground.settings)
+        self._announcer = Announcer(ground.bus)
+        self._roots = Roots(ground.settings.containers, ground.snapshotter)
+        self.stowage = Stowage(ground.volumes, self._users_of)
+        self._live(ground)
+        self._look_after(ground)
+        self._read(ground)
+
+    def _live(self, ground: Ground) -> None:
+        """Those who begin and end containers."""
+        runtime, networks, announcer = ground.runtime, ground.networks, self._announcer
+        places, roster, roots, stowage = self.places, self.roster, self._roots, self.stowage
+        self.execs = Execs(places, roster, runtime, self.supervisor, announcer)
+        self._remover = Remover(
+            *(places, roster, roots, stowage, ground.snapshotter),
             runtime=runtime,
             announcer=announcer,
             on_removed=self.execs.forget,
         )
-        ender = Ender(
+        self._ender = Ender(
             *(places, roster, roots, stowage, runtime),
             networks=networks,
             announcer=announcer,
-            remover=remover,
+            remover=self._remover,
         )
         starter = Starter(
             *(places, roster, roots, stowage, runtime),
             networks=networks,
-            supervisor=supervisor,
+            supervisor=self.supervisor,
             announcer=announcer,
             on_end=self._has_ended,
         )
-        self.control = Control(roster, starter, ender, supervisor, runtime, announcer)
+        self.control = Control(*(roster, starter, self._ender, self.supervisor, runtime, announcer))
+
+    def _look_after(self, ground: Ground) -> None:
+        """Those who make them, change them and clear them away."""
+        settings, runtime, roster = ground.settings, ground.runtime, self.roster
+        facts = facts_of(runtime)
         self.recovery = Recovery(
-            *(places, roster, roots, runtime),
-            supervisor=supervisor,
+            *(self.places, roster, self._roots, runtime),
+            supervisor=self.supervisor,
             control=self.control,
-            ender=ender,
-            remover=remover,
+            ender=self._ender,
+            remover=self._remover,
         )
         self.creator = Creator(
-            *(roster, library, snapshotter, stowage, announcer),
+            *(roster, ground.library, ground.snapshotter, self.stowage, self._announcer),
             facts=facts,
             containers=settings.containers,
-            find_network=networks.find,
+            find_network=ground.networks.find,
         )
-        self.watcher = Watcher(places, roster)
-        self.changer = Changer(roster, runtime, announcer, facts)
-        self.clearer = Clearer(roster, self.control, remover)
+        self.changer = Changer(roster, runtime, self._announcer, facts)
+        self.clearer = Clearer(roster, self.control, self._remover)
         self.logs = LogKeeper(
-            *(places, roster),
+            *(self.places, roster),
             most_bytes=settings.log_max_bytes,
             most_files=settings.log_max_files,
         )
-        self.freezer = Freezer(runtime, places, announcer)
+
+    def _read(self, ground: Ground) -> None:
+        """Those who look into them."""
+        library, places, roster, roots = ground.library, self.places, self.roster, self._roots
+        self.watcher = Watcher(places, roster)
+        self.freezer = Freezer(ground.runtime, places, self._announcer)
         self.files = Files(
-            *(roster, Views(roots, stowage), roots, snapshotter, places),
+            *(roster, Views(roots, self.stowage), roots, ground.snapshotter, places),
             layer_size=library.layers.expanded_size,
         )
         self.committer = Committer(
-            *(roster, roots, snapshotter, library, self.freezer, places, announcer),
+            *(roster, roots, ground.snapshotter, library, self.freezer, places, self._announcer),
             volume_size=ground.volumes.size_of,
         )
 

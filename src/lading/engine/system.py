@@ -85,7 +85,7 @@ class System:
         engine = {"Name": "Engine", "Version": __version__, "Details": details}
         return {"Platform": {"Name": "lading"}, "Components": [engine, runtime], **shown}
 
-    def info(self) -> Json:
+    def describe(self) -> Json:
         """`SystemInfo`."""
         return {
             "ID": self._id,
