@@ -101,7 +101,6 @@ def _pack(directory: Path, files: list[Path], write: Write) -> None:
     import tarfile
 
     with tarfile.open(mode="w|", fileobj=_Stream(write), bufsize=_PIECE) as tar:
-        tar.copybufsize = _PIECE
         for path in files:
             with path.open("rb") as content:
                 entry = tarfile.TarInfo(str(path.relative_to(directory)))

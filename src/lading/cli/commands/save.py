@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from lading.cli import outfile
+from lading.cli import wholefile
 from lading.cli.bars import Advance, Bars
 from lading.cli.client import Client
 from lading.cli.command import ANY, Command
@@ -17,16 +17,16 @@ def run(arguments: Arguments, client: Client) -> int:
     """Write the archive to the file, or to standard output."""
     path = arguments.text("output")
     if path:
-        outfile.check(path)
+        wholefile.check(path)
     elif is_terminal(STDOUT):
         raise Fault("cowardly refusing to save to a terminal. Use the -o flag or redirect")
     pieces = client.ask("GET", "/images/get", {"names": arguments.operands}).pieces()
     if not path:
         for piece in pieces:
-            outfile.write_all(STDOUT, piece)
+            wholefile.write_all(STDOUT, piece)
         return 0
     with Bars(wanted=is_terminal(STDERR), stderr=True) as bars:
-        outfile.write(path, _counted(pieces, bars.counting("Saving")))
+        wholefile.write(path, _counted(pieces, bars.counting("Saving")))
     return 0
 
 
