@@ -10,6 +10,7 @@ from lading.cli.client import Client
 from lading.cli.command import ANY, Command
 from lading.cli.faults import Fault
 from lading.cli.flags import TEXT, Arguments, Flag
+from lading.cli.pump import write as write_all
 from lading.cli.terminal import STDERR, STDOUT, is_terminal
 
 
@@ -23,7 +24,7 @@ def run(arguments: Arguments, client: Client) -> int:
     pieces = client.ask("GET", "/images/get", {"names": arguments.operands}).pieces()
     if not path:
         for piece in pieces:
-            wholefile.write_all(STDOUT, piece)
+            write_all(STDOUT, piece)
         return 0
     with Bars(wanted=is_terminal(STDERR), stderr=True) as bars:
         wholefile.write(path, _counted(pieces, bars.counting("Saving")))
