@@ -238,6 +238,8 @@ class Networks:
     def _placed(self, lived_in: IPv4Network | None) -> Network:
         """The default bridge with a subnet: the one *lived_in*, or one that is free here."""
         network = self._networks[BRIDGE]
+        if lived_in and self._wanted_subnet not in (None, str(lived_in)):
+            _LOG.warning("the bridge keeps %s as long as containers are on it", lived_in)
         subnet = lived_in or subnets.choose(
             self._interface, wanted=self._wanted_subnet, before=network.subnet
         )
