@@ -23,7 +23,7 @@ from lading.layer import pack
 from lading.layer.compression import decompress
 from lading.layer.pack import Output
 from lading.layer.unpack import Options, unpack_at
-from lading.linux.paths import open_in_root
+from lading.linux.paths import open_beneath, open_in_root
 from lading.runtime import users
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY
@@ -53,11 +53,18 @@ class NotADirectory(Invalid):
         super().__init__(f"extraction point is not a directory: {path}")
 
 
-class ReadOnly(Denied):
-    """Raised where nothing can be written."""
+class ReadOnlyRoot(Denied):
+    """Raised where the container's root takes no files, in Docker's words."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(f"container rootfs or mounted volume is marked read-only: {path}")
+    def __init__(self) -> None:
+        super().__init__("container rootfs is marked read-only")
+
+
+class ReadOnlyVolume(Denied):
+    """Raised where what is mounted at the path takes no files, in Docker's words."""
+
+    def __init__(self) -> None:
+        super().__init__("mounted volume is marked read-only")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +103,7 @@ def read(container: Container, root_fd: int, path: str, out: Output, on_stat: On
     with _opened(container, root_fd, place, path) as directory:
         on_stat(_stat(container, root_fd, place, directory, path))
         base = os.fsencode(place.base)
-        opened = _directory_in(directory, place.name)
+        opened = _directory_in(container, directory, place.name, path)
         if opened is None:
             pack.single(_by(directory), os.fsencode(place.name), out, name=base)
             return
@@ -118,19 +125,21 @@ def write(
     """Unpack the tar *stream*, compressed or not, into the directory at *path*.
 
     With *keep_types* a directory never takes a file's place, nor the reverse; *as_user* gives
-    everything to the container's user.  PathNotFound, NotADirectory, ReadOnly, InvalidTar.
+    everything to the container's user, if it has one.  PathNotFound, NotADirectory,
+    ReadOnlyRoot, ReadOnlyVolume, InvalidTar.
     """
     owner = _owner(container, root_fd) if as_user else None
     parts = _target(container, root_fd, path)
-    _check_writable(container, root_fd, path)
+    if container.host.readonly_rootfs:
+        _check_mounted(root_fd, parts)
     # The root is opened anew for reading: unpacking needs more than a path descriptor.
     readable = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=root_fd)
     try:
-        options = Options(owner=owner, keep_types=keep_types, beneath=parts)
+        options = Options(owner=owner, keep_types=keep_types, keep_top=True, beneath=parts)
         unpack_at(decompress(stream), readable, options)
     except OSError as error:
         if error.errno == errno.EROFS:
-            raise ReadOnly(path) from None
+            raise ReadOnlyVolume from None
         raise
     finally:
         os.close(readable)
@@ -187,11 +196,11 @@ def _link_target(root_fd: int, place: _Place) -> str:
 
 def _path_of(root_fd: int, fd: int) -> bytes:
     """The path of an open file below the root, without outer slashes."""
-    root, found = (os.readlink(f"/proc/self/fd/{each}".encode()) for each in (root_fd, fd))
+    root, found = (os.fsencode(Path(f"/proc/self/fd/{each}").readlink()) for each in (root_fd, fd))
     return found.removeprefix(root).strip(b"/")
 
 
-def _directory_in(directory: int, name: str) -> int | None:
+def _directory_in(container: Container, directory: int, name: str, path: str) -> int | None:
     """A descriptor of the directory *name*; None when it is something else."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
@@ -199,7 +208,7 @@ def _directory_in(directory: int, name: str) -> int | None:
     except OSError as error:
         if error.errno in (errno.ENOTDIR, errno.ELOOP):
             return None
-        raise
+        raise _not_found(error, path, container) from None
 
 
 def _target(container: Container, root_fd: int, path: str) -> tuple[bytes, ...]:
@@ -217,20 +226,22 @@ def _target(container: Container, root_fd: int, path: str) -> tuple[bytes, ...]:
         os.close(found)
 
 
-def _check_writable(container: Container, root_fd: int, path: str) -> None:
-    """A read-only root refuses what does not go into a volume."""
-    if not container.host.readonly_rootfs:
-        return
-    clean = posixpath.normpath("/" + path.lstrip("/"))
-    found = open_in_root(root_fd, os.fsencode(clean), os.O_PATH)
+def _check_mounted(root_fd: int, parts: tuple[bytes, ...]) -> None:
+    """A read-only root refuses what does not go into something mounted in it."""
     try:
-        if os.fstat(found).st_dev == os.fstat(root_fd).st_dev:
-            raise ReadOnly(path)
-    finally:
-        os.close(found)
+        path = b"/".join(parts) or b"."
+        found = open_beneath(root_fd, path, os.O_PATH, symlinks=False, other_mounts=False)
+    except OSError as error:
+        if error.errno == errno.EXDEV:
+            return
+        raise
+    os.close(found)
+    raise ReadOnlyRoot
 
 
-def _owner(container: Container, root_fd: int) -> tuple[int, int]:
+def _owner(container: Container, root_fd: int) -> tuple[int, int] | None:
+    if not container.config.user:
+        return None
     user = users.resolve(root_fd, container.config.user)
     return user.uid, user.gid
 
@@ -241,8 +252,9 @@ def _not_found(error: OSError, path: str, container: Container) -> Exception:
     return error
 
 
-def _by(fd: int) -> Path:
-    return Path(f"/proc/self/fd/{fd}/.")
+def _by(fd: int) -> str:
+    """A path of the directory that *fd* is open on; its dot keeps it from being a link."""
+    return f"/proc/self/fd/{fd}/."
 
 
 def _go_mode(mode: int) -> int:

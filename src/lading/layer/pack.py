@@ -26,6 +26,8 @@ _SPARSE_FROM = 64 * 1024  # bytes of holes that are worth a map
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _LEFT_OUT = ("trusted.overlay.", "user.overlay.", "security.selinux")
+# Gone, or replaced by something else since it was listed: a link, a file in a directory's place.
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _TYPES = {kind.value: kind for kind in Type if kind is not Type.HARDLINK}
 
 
@@ -89,7 +91,7 @@ def _listing(top: int, path: bytes, device: int | None) -> list[tuple[bytes, boo
     try:
         directory = open_beneath(top, path or b".", _DIRECTORY, symlinks=False)
     except OSError as error:
-        if error.errno in (errno.ENOTDIR, errno.ENOENT, errno.ELOOP):
+        if error.errno in _GONE:
             return []
         raise
     try:
@@ -131,12 +133,16 @@ class _Packer:
         self._out.write(write.header(entry))
 
     def add(self, path: bytes, name: bytes) -> None:
-        """Write the file *path* under *name*; sockets are left out."""
+        """Write the file *path* under *name*; sockets are left out, and what has gone."""
         try:
-            parent, last = self._open_parent(path)
-            found = os.stat(last, dir_fd=parent, follow_symlinks=False)
-        except FileNotFoundError:
-            return
+            self._add(path, name)
+        except OSError as error:
+            if error.errno not in _GONE:
+                raise
+
+    def _add(self, path: bytes, name: bytes) -> None:
+        parent, last = self._open_parent(path)
+        found = os.stat(last, dir_fd=parent, follow_symlinks=False)
         kind = _TYPES.get(stat.S_IFMT(found.st_mode))
         if kind is None:
             return
@@ -150,7 +156,7 @@ class _Packer:
             return
         entry = _entry(name + b"/" if kind is Type.DIRECTORY else name, kind, found)
         if kind is Type.SYMLINK:
-            entry.target = os.readlink(last, dir_fd=parent)
+            entry.target = _link_target(parent, last)
         entry.xattrs = _xattrs(Path(f"/proc/self/fd/{parent}") / os.fsdecode(last))
         self._out.write(write.header(entry))
 
@@ -160,10 +166,7 @@ class _Packer:
         self._out.write(write.header(entry))
 
     def _write_file(self, parent: int, last: bytes, name: bytes) -> None:
-        try:
-            file = os.open(last, _READ, dir_fd=parent)
-        except FileNotFoundError:
-            return
+        file = os.open(last, _READ, dir_fd=parent)
         try:
             found = os.fstat(file)
             if not stat.S_ISREG(found.st_mode):
@@ -222,6 +225,15 @@ def _entry(name: bytes, kind: Type, found: os.stat_result) -> Entry:
         0,
         0,
     )
+
+
+def _link_target(parent: int, name: bytes) -> bytes:
+    try:
+        return os.readlink(name, dir_fd=parent)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise FileNotFoundError(errno.ENOENT, "no link any more", name) from None
 
 
 def _xattrs(place: int | Path) -> dict[bytes, bytes]:

@@ -54,6 +54,7 @@ class Options:
     whiteouts: str = "keep"
     owner: tuple[int, int] | None = None
     keep_types: bool = False  # refuse to put a file in a directory's place or the reverse
+    keep_top: bool = False  # leave the directory itself as it is, whatever the tar says of it
     beneath: Parts = ()  # put everything into this directory, which exists; links mean the root's
     limits: Limits = DEFAULT_LIMITS
 
@@ -101,7 +102,8 @@ class _Unpacker:
         """Make one member."""
         parts = self._options.beneath + entry.parts
         if not entry.parts:
-            self._describe_top(entry)
+            if not self._options.keep_top:
+                self._describe_top(entry)
             return
         try:
             parent = self._open_parent(parts[:-1])
