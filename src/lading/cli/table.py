@@ -14,14 +14,14 @@ _GAP = 3
 Line = Sequence[str]
 
 
-def aligned(lines: Sequence[Line]) -> str:
-    """The lines with their cells padded, each ended by a newline."""
+def aligned(lines: Sequence[Line], least: int = _LEAST) -> str:
+    """The lines with their cells padded to *least* or more, each ended by a newline."""
     widths: list[list[int]] = [[] for _ in lines]
     for column in range(max(map(len, lines), default=0) - 1):
         for start, end in _runs(lines, column):
             widest = max(len(line[column]) for line in lines[start:end])
             for row in range(start, end):
-                widths[row].append(max(_LEAST, widest + _GAP))
+                widths[row].append(max(least, widest + _GAP))
     return "".join(map(_padded, lines, widths))
 
 

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 
-from lading.cli.gotemplate.values import Nil
+from lading.cli.gotemplate.values import Nil, NilList, NilMap
 from lading.cli.quoting import quote
 
 _LINE_ENDS = {"\u2028": "\\u2028", "\u2029": "\\u2029"}
@@ -73,6 +73,8 @@ def sprintln(values: Iterable[object]) -> str:
 
 def to_json(value: object) -> str:
     """The value as Docker's ``json`` function gives it: compact, not escaped for HTML."""
+    if isinstance(value, (NilList, NilMap)):
+        return "null"
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_jsonable)
     for character, escape in _LINE_ENDS.items():
         text = text.replace(character, escape)

@@ -55,11 +55,20 @@ class Struct(dict[str, object]):
         self.zeros = zeros
         self.aliases = aliases
 
-    def __missing__(self, name: str) -> object:
+    def __getitem__(self, name: str) -> object:
         real = self.aliases.get(name, name)
-        if real in self and real != name:
-            return self[real]
-        return self.zeros[real]
+        value = self.get(real)
+        if value is None and (real in self.zeros or real not in self):
+            return self.zeros[real]
+        return value
+
+
+class NilList(list[object]):
+    """A list that is not there: empty to a template, null in JSON."""
+
+
+class NilMap(Map):
+    """A map that is not there: empty to a template, null in JSON."""
 
 
 class Nil:
