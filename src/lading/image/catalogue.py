@@ -7,6 +7,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 
 from lading.errors import Invalid
 from lading.image.errors import AmbiguousImage, ImageNotFound
@@ -28,6 +29,10 @@ class Catalogue:
         self._database = database
         self.images: Records[ImageRecord] = Records(database, "image", ImageRecord)
         self._names: Records[NameRecord] = Records(database, "name", NameRecord)
+
+    def transaction(self) -> AbstractContextManager[object]:
+        """What is written meanwhile becomes durable at the end, all of it or nothing."""
+        return self._database.transaction()
 
     def ids(self) -> list[Digest]:
         """All image IDs."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from lading.errors import Corrupt, LadingError, NotFound
@@ -200,6 +200,12 @@ class Library:
                 *self._parts(Digest(old.manifest))
             )  # what it alone named goes with the lease
         return self.image(image)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is added meanwhile is recorded at the end, all of it or nothing."""
+        with self._guard, self.catalogue.transaction():
+            yield
 
     def tag(self, image: Digest, reference: Reference) -> None:
         """Give *image* another name, taken from whoever had it; Invalid, ImageNotFound."""

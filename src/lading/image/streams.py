@@ -136,10 +136,10 @@ def drain(stream: BinaryIO) -> None:
         pass
 
 
-def pour(stream: BinaryIO, sink: Sink) -> int:
+def pour(stream: BinaryIO, sink: Sink, *, piece_size: int = _PIECE) -> int:
     """Write all that *stream* holds to *sink*; the number of bytes."""
     poured = 0
-    while piece := stream.read(_PIECE):
+    while piece := stream.read(piece_size):
         sink.write(piece)
         poured += len(piece)
     return poured
