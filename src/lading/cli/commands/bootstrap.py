@@ -45,6 +45,6 @@ COMMANDS = {
                  short="t"),
         ),
         operands=(1, 2),
-        complete="busybox debian",
+        complete="bases",
     )
 }  # fmt: skip
