@@ -36,9 +36,15 @@ class Body:
 
 @contextmanager
 def posted(
-    client: Client, path: str, query: Query, body: Body, *, on_sent: Callable[[int], None]
+    client: Client,
+    path: str,
+    query: Query,
+    body: Body,
+    *,
+    on_sent: Callable[[int], None],
+    method: str = "POST",
 ) -> Iterator[Response]:
-    """POST *body*: the answer, which may begin before all is sent.
+    """POST *body*, or PUT it: the answer, which may begin before all is sent.
 
     *on_sent* learns from the sending thread how many bytes went.  An error in reading the
     body is raised in place of the broken connection that comes of it.
@@ -48,11 +54,11 @@ def posted(
         headers["Transfer-Encoding"] = "chunked"
     else:
         headers["Content-Length"] = str(body.length)
-    connection = client.send("POST", path, query, headers)
+    connection = client.send(method, path, query, headers)
     sender = _Sender(connection, body, on_sent)
     sender.start()
     try:
-        yield client.answer(connection, "POST")
+        yield client.answer(connection, method)
     except Lost:
         if sender.failure is not None:
             raise sender.failure from None

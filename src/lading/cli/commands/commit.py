@@ -38,13 +38,13 @@ def run(arguments: Arguments, client: Client) -> int:
         strict=arguments.on("strict"),
     )
     print(made["Id"], flush=True)
-    print(_told(made, paused=pause), end="", file=sys.stderr)
+    print(_told(made), end="", file=sys.stderr)
     return 0
 
 
-def _told(made: dict[str, Any], *, paused: bool) -> str:
-    left_out = made.get("NotIncluded") or ()
-    text = f"paused for {made.get('PausedMs') or 0} ms\n" if paused else "not paused\n"
+def _told(made: dict[str, Any]) -> str:
+    left_out, paused = made.get("NotIncluded") or (), made.get("PausedMs")
+    text = f"paused for {paused} ms\n" if paused else "not paused\n"
     if not left_out:
         return text
     return text + "the image does not contain:\n" + aligned([_line(each) for each in left_out])
