@@ -21,7 +21,7 @@ VolumeSize = Callable[[str], int | None]
 """A volume's bytes by its name; None where it is gone."""
 
 _DEVICES = ("devices", "device_cgroup_rules", "device_requests")
-_PRIVILEGES = (
+PRIVILEGES = (
     "privileged",
     "cap_add",
     "cap_drop",
@@ -32,7 +32,7 @@ _PRIVILEGES = (
     "uts_mode",
     "userns_mode",
 )
-_OPTIONS = (
+OPTIONS = (
     "readonly_rootfs",
     "init",
     "auto_remove",
@@ -135,7 +135,7 @@ def _restart(host: HostConfig) -> Iterator[NotIncluded]:
 
 
 def _privileges(host: HostConfig) -> Iterator[NotIncluded]:
-    for field in _PRIVILEGES:
+    for field in PRIVILEGES:
         if _is_set(host, field):
             yield NotIncluded("privilege", *_named(host, field))
     if host.ipc_mode not in ("", "private"):
@@ -144,7 +144,7 @@ def _privileges(host: HostConfig) -> Iterator[NotIncluded]:
 
 def _others(container: Container) -> Iterator[NotIncluded]:
     host, config = container.host, container.config
-    for field in _OPTIONS:
+    for field in OPTIONS:
         if _is_set(host, field):
             yield NotIncluded("option", *_named(host, field))
     if host.shm_size not in (0, SHM_SIZE):
