@@ -66,7 +66,9 @@ def _replacing(final: Path, mode: int) -> Iterator[int]:
         os.fchmod(descriptor, mode)
         os.fsync(descriptor)
         if not named:
-            os.link(f"/proc/self/fd/{descriptor}", making, follow_symlinks=True)
+            # A descriptor to begin at makes Python call linkat(2), which alone follows the link.
+            itself = f"/proc/self/fd/{descriptor}"
+            os.link(itself, making, src_dir_fd=descriptor, follow_symlinks=True)
         making.rename(final)
     except BaseException:
         with suppress(OSError):

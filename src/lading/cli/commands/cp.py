@@ -133,13 +133,13 @@ def _out(arguments: Arguments, client: Client, place: _Place, destination: str) 
 def _in(arguments: Arguments, client: Client, path: str, place: _Place) -> int:
     """How many bytes went."""
     real = place.followed()
-    target = _target(real)
     if path == _STREAM:
-        if not target.is_directory:
+        if not real.stat()["mode"] & _DIRECTORY:
             raise Fault(f'destination "{place.container}:{place.path}" must be a directory')
         return _put(arguments, client, real, real.path, _from_stdin)
     from lading.cli import local_files
 
+    target = _target(real)
     source = local_files.source(path, follow=arguments.on("follow-link"))
     directory, name = copying.landing(source, target)
     return _put(arguments, client, real, directory, lambda out: local_files.send(source, name, out))
