@@ -22,7 +22,11 @@ class _UnixConnection(http.client.HTTPConnection):
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
+        try:
+            self.sock.connect(self._path)
+        except OSError:
+            self.sock.close()
+            raise
 
 
 @dataclass(frozen=True)
@@ -76,11 +80,12 @@ class Hijacked:
         self.socket.shutdown(socket.SHUT_WR)
 
     def read(self) -> bytes:
-        """Everything up to the end."""
+        """Everything up to the end, at which the connection is closed."""
         content = bytearray(self._rest)
         self._rest = b""
-        while piece := self.socket.recv(1 << 20):
-            content += piece
+        with self.socket:
+            while piece := self.socket.recv(1 << 20):
+                content += piece
         return bytes(content)
 
     def read_until(self, wanted: bytes) -> bytes:
@@ -109,6 +114,7 @@ class Client:
         self,
         method: str,
         path: str,
+        /,
         *,
         content: Any = None,
         body: Any = None,
@@ -123,16 +129,16 @@ class Client:
         finally:
             connection.close()
 
-    def get(self, path: str, **options: Any) -> Answer:
+    def get(self, path: str, /, **options: Any) -> Answer:
         return self.request("GET", path, **options)
 
-    def post(self, path: str, **options: Any) -> Answer:
+    def post(self, path: str, /, **options: Any) -> Answer:
         return self.request("POST", path, **options)
 
-    def delete(self, path: str, **options: Any) -> Answer:
+    def delete(self, path: str, /, **options: Any) -> Answer:
         return self.request("DELETE", path, **options)
 
-    def stream(self, method: str, path: str, **query: Any) -> Iterator[bytes]:
+    def stream(self, method: str, path: str, /, **query: Any) -> Iterator[bytes]:
         """The lines of an answer, as they come."""
         connection, response = self._send(method, path, None, None, None, query)
         assert response.status == 200, response.read()
@@ -143,7 +149,7 @@ class Client:
             connection.close()
 
     def hijack(
-        self, path: str, *, content: Any = None, upgrade: bool = True, **query: Any
+        self, path: str, /, *, content: Any = None, upgrade: bool = True, **query: Any
     ) -> Hijacked:
         connection = socket.socket(socket.AF_UNIX)
         connection.settimeout(self.timeout)

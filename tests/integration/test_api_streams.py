@@ -197,7 +197,7 @@ def test_bad_execs_are_refused(daemon: Daemon) -> None:
 
 
 def test_logs_tell_streams_times_and_tails(daemon: Daemon) -> None:
-    container = daemon.run("sh", "-c", "echo one; echo two >&2; echo three")
+    container = daemon.run("sh", "-c", "echo one; sleep 0.1; echo two >&2; sleep 0.1; echo three")
     daemon.exit_code(container)
     path = f"/containers/{container}/logs"
     client = daemon.client
