@@ -18,6 +18,7 @@ from lading.container.stowage import Stowage
 from lading.errors import NotFound
 from lading.linux import mounts
 from lading.linux.namespaces import apart
+from lading.linux.paths import open_in_root
 from lading.runtime import roots
 from lading.volume.values import MountPoint
 
@@ -51,10 +52,16 @@ class Views:
             return
         target = roots.ensure(root_fd, point.destination, directory=source.is_dir())
         try:
-            place = Path(f"/proc/self/fd/{target}")
-            mounts.bind(source, place, read_only=point.read_only, recursive=point.recursive)
+            mounts.bind(source, _by(target), recursive=point.recursive)
         finally:
             os.close(target)
+        if point.read_only:
+            # The descriptor is of what is covered now: the mount is found by its path alone.
+            mounted = open_in_root(root_fd, os.fsencode(point.destination), os.O_PATH)
+            try:
+                mounts.make_read_only(_by(mounted))
+            finally:
+                os.close(mounted)
 
     def _source(self, point: MountPoint) -> Path | None:
         """What is mounted there; nothing where it is gone: its place is then as it is."""
@@ -63,3 +70,7 @@ class Views:
         except NotFound:
             return None
         return source if source is not None and source.exists() else None
+
+
+def _by(descriptor: int) -> Path:
+    return Path(f"/proc/self/fd/{descriptor}")

@@ -90,6 +90,11 @@ def bind(source: Path, target: Path, *, read_only: bool = False, recursive: bool
     _perform(Mount("bind", str(source), words), target)
 
 
+def make_read_only(target: Path) -> None:
+    """Forbid writing through the mount whose top directory *target* is."""
+    _mount(Mount("none", "none"), target, _REMOUNT | _BIND | _RDONLY, "")
+
+
 def make_private(target: Path) -> None:
     """Keep what is mounted below *target* from appearing elsewhere, and the reverse."""
     _mount(Mount("none", "none"), target, _PRIVATE | _REC, "")
