@@ -29,6 +29,7 @@ def ensure(network: Network, ports: Collection[str]) -> int:
         for name in ports:
             if name in known and known[name].master != index:
                 links.set_master(wire, known[name].index, index)
+                links.open_port(wire, known[name].index)
     _let_pass(network.interface)
     return index
 

@@ -25,7 +25,8 @@ _RTMSG = struct.Struct("=BBBBBBBBI")
 _UP = 1  # IFF_UP
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER = 1, 3, 4, 10
 _IFLA_LINKINFO, _IFLA_NET_NS_FD = 18, 28
-_IFLA_INFO_KIND, _IFLA_INFO_PEER = 1, 2
+_IFLA_INFO_KIND, _IFLA_INFO_PEER, _IFLA_INFO_SLAVE_KIND, _IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
+_IFLA_BRPORT_MODE = 4
 _VETH_INFO_PEER = 1
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY = 1, 4, 5
@@ -98,6 +99,17 @@ def remove(wire: Netlink, name: str) -> None:
 
 def set_up(wire: Netlink, index: int) -> None:
     wire.run(_up(index))
+
+
+def open_port(wire: Netlink, index: int) -> None:
+    """Make a bridge's port up, and let what comes in there go out there too (hairpin).
+
+    A container that asks for its own published port needs that where bridged packets pass
+    the packet filter (br_netfilter, which other engines load): they never leave the bridge.
+    """
+    mode = nested(_IFLA_INFO_SLAVE_DATA, attribute(_IFLA_BRPORT_MODE, b"\1"))
+    port = nested(_IFLA_LINKINFO, text(_IFLA_INFO_SLAVE_KIND, "bridge"), mode)
+    wire.run(Message(_NEWLINK, _IFINFO.pack(socket.AF_UNSPEC, 0, index, _UP, _UP) + port))
 
 
 def set_master(wire: Netlink, index: int, master: int) -> None:

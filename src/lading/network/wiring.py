@@ -124,7 +124,7 @@ def _connect(netns: Path, host_end: str, bridge: str) -> None:
         with Netlink() as wire:
             links.add_veth(wire, host_end, socket.if_nametoindex(bridge), INTERFACE, descriptor)
             _without_ipv6(host_end)
-            links.set_up(wire, socket.if_nametoindex(host_end))
+            links.open_port(wire, socket.if_nametoindex(host_end))
     finally:
         os.close(descriptor)
 
