@@ -54,6 +54,7 @@ def finish(home: Path) -> None:
     if not (home / _WHOLE).exists():
         return
     source, target = (os.open(home / name, _DIRECTORY) for name in (_WHOLE, DATA))
+    was = os.fstat(source)
     try:
         there = _names(target)
         for name in _names(source) - there:
@@ -62,6 +63,7 @@ def finish(home: Path) -> None:
         os.close(source)
         os.close(target)
     _describe(home / _WHOLE, home / DATA)
+    os.utime(home / DATA, ns=(was.st_atime_ns, was.st_mtime_ns))
     (home / _FILLED).touch()
     fsync_directory(home / DATA)
     fsync_directory(home)
