@@ -106,14 +106,15 @@ class Response:
             self._left = _length(headers["content-length"], 10)
 
     def pieces(self) -> Iterator[bytes]:
-        """The body as it comes; Lost when it is cut off."""
-        return self._chunks() if self._chunked else self._plain()
+        """The body as it comes; Lost when it is cut off.  The connection is closed after it."""
+        try:
+            yield from self._chunks() if self._chunked else self._plain()
+        finally:
+            self.connection.close()
 
     def read(self) -> bytes:
         """The whole body; the connection is closed after it."""
-        body = b"".join(self.pieces())
-        self.connection.close()
-        return body
+        return b"".join(self.pieces())
 
     def lines(self) -> Iterator[bytes]:
         """The body's lines, each as soon as it is whole."""

@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from canned_engine import CannedEngine
-
+from command_line import Ended, Lading
 from lading.cli import main
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-Lading = Callable[..., Ended]
 
 
 @pytest.fixture

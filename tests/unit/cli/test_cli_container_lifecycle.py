@@ -6,8 +6,9 @@ import socket
 from urllib.parse import parse_qs
 
 import pytest
+
 from canned_engine import Asked, CannedEngine
-from conftest import Lading
+from command_line import Lading
 
 NOBODY = (404, {"message": "No such container: nobody"})
 
