@@ -122,11 +122,12 @@ class ContainerHost:
     def running(self, container: Container, *argv: str) -> Iterator[subprocess.Popen[bytes]]:
         """A process in the container's control group, and a record that says so."""
         group = self.runtime.group(container.id)
-        group.create()
+        freezer = group.directory("freezer")
+        assert freezer
+        freezer.mkdir(parents=True)
         process = subprocess.Popen(argv or ("sleep", "60"))
         try:
-            for directory in group.directories():
-                (directory / "cgroup.procs").write_text(str(process.pid))
+            (freezer / "cgroup.procs").write_text(str(process.pid))
             self._set_status(container, State.RUNNING)
             yield process
         finally:
