@@ -21,7 +21,7 @@ from lading.network.wiring import Place, Wired, Wiring
 
 _LOG = logging.getLogger(__name__)
 _SPARES = 4
-_PER_SPARE = 8  # a small subnet's addresses are for containers
+_SMALL = 64  # the addresses of a subnet that has no more are all for containers
 
 
 class Segment:
@@ -36,7 +36,7 @@ class Segment:
         self._lock = threading.Lock()
         self._links: set[str] = set()  # of containers, on the host
         self._index: int | None = None
-        spares = min(_SPARES, self._subnet.num_addresses // _PER_SPARE)
+        spares = _SPARES if self._subnet.num_addresses > _SMALL else 0
         self._spares = Pool(self._made, self._unmade, spares)
         self._removals = ThreadPoolExecutor(1, thread_name_prefix="network-removal")
 
