@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import socket
 import tarfile
@@ -12,8 +13,8 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from canned_engine import Asked, CannedEngine
 
+from canned_engine import Asked, CannedEngine
 from lading.cli import wholefile
 
 Lading = Callable[..., Any]
@@ -173,18 +174,20 @@ def test_where_files_need_names_at_once_a_failure_still_leaves_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "O_TMPFILE", os.O_DIRECTORY)  # no directory opens for writing
+    folder = tmp_path / "folder"
+    folder.mkdir()
 
     def pieces() -> Iterator[bytes]:
         yield b"half"
-        assert len(os.listdir(tmp_path)) == 1
+        assert len(os.listdir(folder)) == 1
         raise OSError("the rest is missing")
 
     with pytest.raises(OSError, match="missing"):
-        wholefile.write(str(tmp_path / "file"), pieces())
-    assert os.listdir(tmp_path) == []
-    wholefile.write(str(tmp_path / "file"), [b"wh", b"ole"])
-    assert os.listdir(tmp_path) == ["file"]
-    assert (tmp_path / "file").read_bytes() == b"whole"
+        wholefile.write(str(folder / "file"), pieces())
+    assert os.listdir(folder) == []
+    wholefile.write(str(folder / "file"), [b"wh", b"ole"])
+    assert os.listdir(folder) == ["file"]
+    assert (folder / "file").read_bytes() == b"whole"
 
 
 def test_a_link_goes_on_pointing_where_it_does_and_modes_stay(tmp_path: Path) -> None:
@@ -207,8 +210,9 @@ def test_a_place_that_takes_no_file_is_told_before_the_engine_is_asked(
 
 
 def test_bootstrap_prints_what_the_image_is_called(engine: CannedEngine, lading: Lading) -> None:
-    lines = '{"status":"Packing","id":"busybox"}\r\n{"aux":{"ID":"%s","Tag":"base:1"}}\r\n' % ID
-    engine.answers["POST /lading/v1/images/bootstrap"] = lines
+    lines = [{"status": "Packing", "id": "busybox"}, {"aux": {"ID": ID, "Tag": "base:1"}}]
+    told = "".join(json.dumps(line) + "\r\n" for line in lines)
+    engine.answers["POST /lading/v1/images/bootstrap"] = told
     ended = lading("image", "bootstrap", "busybox", "-t", "base:1")
     assert (ended.code, ended.out) == (0, "base:1\n")
     assert query(engine.asked[0]) == {"kind": ["busybox"], "tag": ["base:1"]}

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+
 from canned_engine import CannedEngine
 
 Lading = Callable[..., Any]

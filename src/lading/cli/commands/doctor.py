@@ -38,15 +38,18 @@ def run(arguments: Arguments, client: Client) -> int:
 
 def _daemon(client: Client) -> tuple[Finding, Mapping[str, Any] | None]:
     """Whether one answers, and what it says of itself."""
-    from lading.cli.hostchecks import GOOD, NOTE, PROBLEM, Finding
+    from lading.cli.entry import DEFAULT_HOST
+    from lading.cli.hostchecks import GOOD, PROBLEM, WARNING, Finding
 
     try:
         told = client.get("/info")
     except Unreachable as error:
         if "permission denied" in str(error):
             return Finding("daemon", PROBLEM, str(error), "sudo lading doctor"), None
-        detail = f"none answers at {client.host}: the next command starts it there"
-        return Finding("daemon", NOTE, detail, f"lading daemon --host {client.host}"), None
+        if client.host == DEFAULT_HOST:
+            return Finding("daemon", GOOD, "none runs; the next command starts it"), None
+        detail = f"none answers at {client.host}"
+        return Finding("daemon", WARNING, detail, f"lading daemon --host {client.host}"), None
     except Fault as error:
         return Finding("daemon", PROBLEM, str(error)), None
     detail = f"{told['ServerVersion']} answers at {client.host}, using {told['Driver']}"
