@@ -153,7 +153,15 @@ def _member(kind: str, limits: Limits) -> _Member:
     return bz2.BZ2Decompressor()
 
 
-_FAILURES = (OSError, EOFError, lzma.LZMAError, zstandard.ZstdError, ValueError, zlib.error)
+_FAILURES: tuple[type[Exception], ...] = (
+    OSError,
+    EOFError,
+    ValueError,
+    lzma.LZMAError,
+    zlib.error,
+    zstandard.ZstdError,
+    igzip_lib.IsalError,  # which is no zlib.error
+)
 
 
 class _Expanded(io.RawIOBase):
