@@ -72,7 +72,9 @@ class _Place:
 
     def stat(self) -> Stat:
         """What is there; Refused where nothing is."""
-        return _stat(self._client.ask("HEAD", self.url, {"path": self.path}))
+        answer = self._client.ask("HEAD", self.url, {"path": self.path})
+        answer.read()
+        return _stat(answer)
 
     def followed(self) -> _Place:
         """The place that a link leads to, or this one."""
@@ -114,16 +116,19 @@ def _out(arguments: Arguments, client: Client, place: _Place, destination: str) 
 
     target = local_files.target(destination)
     answer = client.ask("GET", real.url, {"path": real.path})
-    is_directory = bool(_stat(answer)["mode"] & _DIRECTORY)
-    source = Source(place.path, copying.base(place.path), is_directory=is_directory)
-    directory, name = copying.landing(source, target)
-    local_files.receive(
-        counter.counted(answer.pieces()),
-        directory,
-        copying.base(real.path),
-        name,
-        owners=arguments.on("archive"),
-    )
+    try:
+        is_directory = bool(_stat(answer)["mode"] & _DIRECTORY)
+        source = Source(place.path, copying.base(place.path), is_directory=is_directory)
+        directory, name = copying.landing(source, target)
+        local_files.receive(
+            counter.counted(answer.pieces()),
+            directory,
+            copying.base(real.path),
+            name,
+            owners=arguments.on("archive"),
+        )
+    finally:
+        answer.connection.close()
     return counter.total
 
 
@@ -133,13 +138,13 @@ def _out(arguments: Arguments, client: Client, place: _Place, destination: str) 
 def _in(arguments: Arguments, client: Client, path: str, place: _Place) -> int:
     """How many bytes went."""
     real = place.followed()
+    target = _target(real)
     if path == _STREAM:
-        if not real.stat()["mode"] & _DIRECTORY:
+        if target.is_directory is False:
             raise Fault(f'destination "{place.container}:{place.path}" must be a directory')
         return _put(arguments, client, real, real.path, _from_stdin)
     from lading.cli import local_files
 
-    target = _target(real)
     source = local_files.source(path, follow=arguments.on("follow-link"))
     directory, name = copying.landing(source, target)
     return _put(arguments, client, real, directory, lambda out: local_files.send(source, name, out))
@@ -149,7 +154,7 @@ def _target(place: _Place) -> Target:
     try:
         mode = place.stat()["mode"]
     except Refused:
-        return Target(place.path, is_directory=None)  # the engine says so again, if it matters
+        return Target(place.path, is_directory=None)  # the engine says why when it is to write
     if mode & _DEVICE:
         shown = f"{place.container}:{place.path}"
         raise Fault(f'destination "{shown}" must be a directory or a regular file')
