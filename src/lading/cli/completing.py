@@ -42,7 +42,7 @@ def offers(words: Sequence[str], look: Look) -> Iterator[str]:
 def host_of(words: Sequence[str]) -> str:
     """The socket that *words* name before the command; empty where they name none."""
     host = ""
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words[1:], ""], strict=False):
         name, _, value = word.partition("=")
         if name in _HOST:
             host = value or following
