@@ -153,14 +153,14 @@ def _member(kind: str, limits: Limits) -> _Member:
     return bz2.BZ2Decompressor()
 
 
-_FAILURES: tuple[type[Exception], ...] = (
+_FAILURES = (
     OSError,
     EOFError,
     ValueError,
     lzma.LZMAError,
     zlib.error,
     zstandard.ZstdError,
-    igzip_lib.IsalError,  # which is no zlib.error
+    cast(type[Exception], igzip_lib.IsalError),  # which is no zlib.error
 )
 
 
