@@ -25,7 +25,7 @@ def call(*words: str | Path, **environment: str) -> str:
         text=True,
         timeout=300,
         cwd="/",
-        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", **environment},
+        env={"PATH": os.environ["PATH"], "PIP_NO_CACHE_DIR": "1", **environment},
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -90,9 +90,10 @@ def test_a_directory_of_something_else_is_not_sent(
     assert engine.asked == []
 
 
-def test_a_missing_file_is_told_in_dockers_words(lading: Lading) -> None:
-    ended = lading("load", "-i", "/nonexistent")
-    assert (ended.code, ended.err) == (1, "lading: open /nonexistent: no such file or directory\n")
+def test_a_missing_file_is_told_in_dockers_words(lading: Lading, tmp_path: Path) -> None:
+    ended = lading("load", "-i", f"{tmp_path}/none")
+    told = f"lading: open {tmp_path}/none: no such file or directory\n"
+    assert (ended.code, ended.err) == (1, told)
 
 
 def test_an_engine_that_refuses_early_is_heard(

@@ -41,7 +41,7 @@ def version(arguments: Arguments, client: Client) -> int:
     return 0
 
 
-def info(arguments: Arguments, client: Client) -> int:
+def describe(arguments: Arguments, client: Client) -> int:
     """Show what the engine says of itself and its host; its warnings go to stderr."""
     own = {"Version": __version__, "Context": "default", "Debug": False, "Plugins": []}
     found, error = _asked(client, "/info")
@@ -190,7 +190,7 @@ def _security(option: str) -> Iterator[str]:
 
 COMMANDS = {
     "info": Command(
-        info,
+        describe,
         "[OPTIONS]",
         example="lading info --format '{{.Driver}}'",
         flags=(Flag("format", TEXT, _FORMAT_HELP, short="f"),),
