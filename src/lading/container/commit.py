@@ -1,7 +1,8 @@
 """Make an image of a container: its image with one more layer, which holds what it changed.
 
-The container stands still only while its files are read; hashing and storing go on beside
-the reading, and to their end after it.  What the image will not hold is told.
+The container stands still only while its files are read into a file aside; hashing and storing
+come after.  Of one that does not run, they go on beside the reading.  What the image will
+not hold is told.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 
 import msgspec
@@ -31,7 +33,7 @@ from lading.image import catalogue, edit
 from lading.image.edit import Step
 from lading.image.image import Image
 from lading.image.library import Library
-from lading.image.streams import Written
+from lading.image.streams import Written, pour
 from lading.layer import pack
 from lading.layer.write import END
 from lading.oci.digest import Digest
@@ -149,12 +151,24 @@ class Committer:
         on_pause: Callable[[Pause], None],
     ) -> None:
         """Write the layer, and let the container go as soon as its last file is read."""
-        with ExitStack() as held:
-            slot = held.enter_context(self._roster.locked(container_id))
-            if slot.container.state.status is State.REMOVING:
-                raise BeingRemoved(slot.container)
-            on_pause(held.enter_context(self._freezer.frozen(slot)) if freeze else Pause())
-            rootfs = held.enter_context(self._roots.mounted(container_id))
+        with ExitStack() as spooling:
+            target = out
+            with ExitStack() as held:
+                slot = held.enter_context(self._roster.locked(container_id))
+                status = slot.container.state.status
+                if status is State.REMOVING:
+                    raise BeingRemoved(slot.container)
+                if freeze and status is State.RUNNING:
+                    # Whoever hashes and stores would hold up the reading: half the pause is his.
+                    target = spooling.enter_context(TemporaryFile(dir=self._places.containers))
+                on_pause(held.enter_context(self._freezer.frozen(slot)) if freeze else Pause())
+                self._pack(container_id, target, whole=whole)
+            if target is not out:
+                target.seek(0)
+                pour(target, out)
+
+    def _pack(self, container_id: str, out: BinaryIO, *, whole: bool) -> None:
+        with self._roots.mounted(container_id) as rootfs:
             if whole:
                 pack.tree(rootfs, out, mounts=False)
                 return

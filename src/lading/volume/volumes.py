@@ -234,19 +234,19 @@ class Volumes:
             part = staging(self._folder)
             part.mkdir(mode=0o710)
             try:
-                _make_data(part)
+                _lay_out(part)
                 part.rename(home)
             finally:
                 throw_away([part], self._folder)
         if not (home / DATA).is_dir():
-            _make_data(home)
+            _lay_out(home)
         fsync_directory(self._folder)
 
     def _tell(self, action: str, name: str) -> None:
         self._bus.publish("volume", action, name, {"driver": _DRIVER})
 
 
-def _make_data(home: Path) -> None:
+def _lay_out(home: Path) -> None:
     (home / DATA).mkdir()
     (home / DATA).chmod(0o755)  # whatever the umask is
     fsync_directory(home)
