@@ -20,11 +20,11 @@ def write(path: str, pieces: Iterable[bytes]) -> None:
     Devices and pipes are written to as they are.
     """
     check(path)
-    final = Path(path).resolve()  # a link goes on pointing where it does
-    mode = _mode(final)
+    mode = _mode(Path(path))
     if mode is not None and not stat.S_ISREG(mode):
-        _write_through(final, pieces)
+        _write_through(path, pieces)
         return
+    final = Path(path).resolve()  # a link goes on pointing where it does
     with _replacing(final, 0o600 if mode is None else stat.S_IMODE(mode)) as descriptor:
         written = flushed = 0
         for piece in pieces:
@@ -40,11 +40,11 @@ def check(path: str) -> None:
     if Path(path).is_dir():
         raise Fault(f'invalid output path: "{path}" is a directory')
     folder = Path(path).resolve().parent
-    if not folder.is_dir():
+    if not Path(path).exists() and not folder.is_dir():
         raise Fault(f'invalid output path: directory "{folder}" does not exist')
 
 
-def _write_through(path: Path, pieces: Iterable[bytes]) -> None:
+def _write_through(path: str, pieces: Iterable[bytes]) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
         for piece in pieces:

@@ -201,6 +201,14 @@ def test_a_link_goes_on_pointing_where_it_does_and_modes_stay(tmp_path: Path) ->
     assert (tmp_path / "real").stat().st_mode & 0o777 == 0o640
 
 
+def test_pipes_are_written_to_as_they_are() -> None:
+    reading, writing = os.pipe()
+    wholefile.write(f"/proc/self/fd/{writing}", [b"wh", b"ole"])  # as /dev/stdout is one
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        assert pipe.read() == b"whole"
+
+
 def test_a_place_that_takes_no_file_is_told_before_the_engine_is_asked(
     engine: CannedEngine, lading: Lading, tmp_path: Path
 ) -> None:
