@@ -45,12 +45,15 @@ class Kind:
 
 
 def _map(value: object) -> object:
-    return Map(value) if isinstance(value, dict) else value
+    """Go writes a map's keys in order."""
+    return Map(sorted(value.items())) if isinstance(value, dict) else value
 
 
 def _each_in_map(kind: Typed) -> Typed:
     def typed(value: object) -> object:
-        return Map({k: kind(v) for k, v in value.items()}) if isinstance(value, dict) else value
+        if not isinstance(value, dict):
+            return value
+        return Map({name: kind(value[name]) for name in sorted(value)})
 
     return typed
 

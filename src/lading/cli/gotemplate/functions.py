@@ -15,8 +15,8 @@ _MANY = 1_000  # arguments
 _WIDEST = 10_000
 _WORD_START = re.compile(r"(?<![\w'’])\w")
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;", "\0": "\ufffd"}
-_JS = {"\\": "\\\\", "'": "\\'", '"': '\\"', "<": "\\u003C", ">": "\\u003E", "&": "\\u0026",
-       "=": "\\u003D", "\n": "\\n", "\r": "\\r", "\t": "\\t"}  # fmt: skip
+_JS = {chr(code): f"\\u{code:04X}" for code in (*range(32), *map(ord, "<>&="))}
+_JS.update({"\\": "\\\\", "'": "\\'", '"': '\\"'})
 
 
 class Function:
