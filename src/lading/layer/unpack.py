@@ -102,8 +102,7 @@ class _Unpacker:
         """Make one member."""
         parts = self._options.beneath + entry.parts
         if not entry.parts:
-            if not self._options.keep_top:
-                self._describe_top(entry)
+            self._describe_top(entry)
             return
         try:
             parent = self._open_parent(parts[:-1])
@@ -222,6 +221,8 @@ class _Unpacker:
     def _describe_top(self, entry: Entry) -> None:
         if entry.type is not Type.DIRECTORY:
             raise InvalidTar("the root is not a directory")
+        if self._options.keep_top:
+            return
         parts = self._options.beneath
         top = open_in_root(self._root, b"/".join(parts) or b".", os.O_RDONLY | os.O_DIRECTORY)
         try:
