@@ -147,7 +147,7 @@ def _host(arguments: Arguments) -> Body:
     host.update(_security(arguments), **_placement(arguments))
     host["RestartPolicy"] = limits.restart_policy(arguments.text("restart"))
     if host["AutoRemove"] and host["RestartPolicy"]["Name"] not in ("", "no"):
-        raise ValueError("conflicting options: --restart and --rm")
+        raise ValueError("conflicting options: cannot specify both --restart and --rm")
     if host["RestartPolicy"] == {"Name": "no"}:
         del host["RestartPolicy"]
     return host

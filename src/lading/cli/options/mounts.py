@@ -51,7 +51,7 @@ def mount(spec: str) -> Mount:
             raise ValueError(f"invalid field '{field}' must be a key=value pair")
         setter = _SETTERS.get(key)
         if setter is None:
-            raise ValueError(f"unknown option '{key}' in '{field}'")
+            raise ValueError(f"unexpected key '{key}' in '{field}'")
         setter(found, key, value if equals else "true")
     return _checked(found)
 
