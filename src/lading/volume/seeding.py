@@ -48,6 +48,11 @@ def seed(home: Path, rootfs: Path, destination: str) -> None:
         os.close(source)
 
 
+def is_empty(home: Path) -> bool:
+    """Whether the volume holds nothing, and nothing waits to be moved in."""
+    return not any(_names(home / name) for name in (DATA, _WHOLE) if (home / name).is_dir())
+
+
 def finish(home: Path) -> None:
     """Move in what lies ready, if anything does; idempotent."""
     delete(home / _PART)

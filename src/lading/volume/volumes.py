@@ -1,8 +1,9 @@
 """The volumes of this engine: make, find, fill, measure and remove them.
 
 A volume is a directory and a row.  The row is written when the directory is durable, and
-deleted before the directory is: so a row always names something, and a directory without one,
-which a crash may leave, is taken up by whoever makes a volume of that name.
+deleted before the directory is, which is marked first: so a row always names something, and
+what has none is cleared away where it is marked or empty.  Files whose row was damaged stay,
+and are taken up by whoever makes a volume of that name.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from lading.volume.values import ANONYMOUS, Volume
 _LOG = logging.getLogger(__name__)
 _DRIVER = "local"
 _SECOND = 1_000_000_000
+_REMOVING = "removing"  # marks a directory whose row is about to go
 _MOUNT_OPTIONS = ("type", "o", "device", "size")  # of Docker's local driver
 
 
@@ -93,10 +95,10 @@ class Volumes:
     def open(self) -> None:
         """Go on where an engine before this one was cut off; for the start, before other calls."""
         sweep(self._folder)
+        known = self._records.all()
         for home in self._folder.iterdir():
             try:
-                subpaths.hide(home)
-                seeding.finish(home)
+                self._settle(home, is_known=home.name in known)
             except OSError:
                 _LOG.exception("volume %s cannot be seen to", home.name)
 
@@ -148,8 +150,10 @@ class Volumes:
             using = users(name)
             if using:
                 raise VolumeInUse(name, using)
-            self._records.delete(name)
             home = self._folder / name
+            if home.is_dir():
+                (home / _REMOVING).touch()
+            self._records.delete(name)
             subpaths.hide(home)
             throw_away([home], self._folder, self._later)
             self._mounted.pop(name, None)
@@ -212,6 +216,16 @@ class Volumes:
             return volume.path
         with self._lock:
             return subpaths.show(volume.path.parent, volume.path, subpath)
+
+    def _settle(self, home: Path, *, is_known: bool) -> None:
+        subpaths.hide(home)
+        if is_known:
+            (home / _REMOVING).unlink(missing_ok=True)
+            seeding.finish(home)
+        elif (home / _REMOVING).exists() or seeding.is_empty(home):
+            throw_away([home], self._folder)
+        else:
+            _LOG.warning("%s has files and no record: make the volume to have them", home)
 
     def _all(self) -> Sequence[Volume]:
         return [self._volume(name, record) for name, record in self._records.all().items()]

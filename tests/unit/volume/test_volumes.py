@@ -163,6 +163,26 @@ class TestWhatACrashLeaves:
         again.remove("web")
         assert again.list() == []
 
+    def test_a_removal_that_was_cut_off_is_finished_or_was_none(
+        self, volumes: Volumes, tmp_path: Path
+    ) -> None:
+        kept = volumes.create("web")
+        (kept.path / "file").write_text("kept")
+        (tmp_path / "volumes/gone/_data/deep").mkdir(parents=True)
+        for name in ("web", "gone"):
+            (tmp_path / "volumes" / name / "removing").touch()
+        opened(tmp_path)
+        assert [p.name for p in (tmp_path / "volumes").iterdir()] == ["web"]
+        assert sorted(p.name for p in kept.path.parent.iterdir()) == ["_data"]
+        assert (kept.path / "file").read_text() == "kept"
+
+    def test_a_creation_that_was_cut_off_leaves_nothing(
+        self, volumes: Volumes, tmp_path: Path
+    ) -> None:
+        (tmp_path / "volumes/begun/_data").mkdir(parents=True)
+        opened(tmp_path)
+        assert list((tmp_path / "volumes").iterdir()) == []
+
     def test_work_in_progress_is_swept(self, volumes: Volumes, tmp_path: Path) -> None:
         for name in (".trash-1", ".staging-2"):
             (tmp_path / "volumes" / name / "_data").mkdir(parents=True)
