@@ -248,6 +248,12 @@ class TestSizes:
         assert sizes.rw == 3000
         assert sizes.rootfs == 3000 + image.size
 
+    def test_of_a_damaged_container_are_its_images(self, host: ContainerHost) -> None:
+        image = host.image(base())
+        container = host.container(image)
+        host.snapshotter.remove(container.id)
+        assert host.files.sizes(container.id).rootfs == image.size
+
 
 class TestAgainstSwaps:
     """HOSTILE 45 to 48: a container swaps a directory and a link while it is copied."""

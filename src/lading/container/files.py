@@ -6,7 +6,9 @@ sizes are about its own root alone.
 
 from __future__ import annotations
 
+import logging
 import os
+import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from lading.container.record import Container
 from lading.container.rootfs import Roots
 from lading.container.roster import Roster
 from lading.container.view import Views
+from lading.errors import LadingError
 from lading.layer import pack
 from lading.layer.change import Change, Kind
 from lading.layer.pack import Output
@@ -28,6 +31,7 @@ from lading.snapshot.protocol import Snapshotter
 
 __all__ = ["Files", "PathStat", "Sizes"]
 
+_LOG = logging.getLogger(__name__)
 _LOOK = os.O_PATH | os.O_NOFOLLOW
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -109,10 +113,14 @@ class Files:
             return stubs.without(changes, rootfs, self._places.directory(container.id))
 
     def sizes(self, ref: str) -> Sizes:
-        """How much the container holds."""
+        """How much the container holds; a damaged one, nothing of its own: lists must not fail."""
         container = self._find(ref)
-        changes = self._snapshotter.changes(container.id)
-        own = _size(self._snapshotter.writable(container.id), changes)
+        try:
+            changes = self._snapshotter.changes(container.id)
+            own = _size(self._snapshotter.writable(container.id), changes)
+        except (LadingError, OSError) as error:
+            _LOG.warning("container %s cannot be measured: %s", container.short_id, error)
+            own = 0
         return Sizes(own, own + sum(map(self._size_of_layer, container.layers)))
 
     def _find(self, ref: str) -> Container:
@@ -144,5 +152,5 @@ def _file(top: int, path: bytes) -> tuple[tuple[int, int], int]:
         found = os.fstat(fd)
     finally:
         os.close(fd)
-    is_directory = found.st_mode & 0o170000 == 0o040000
-    return (found.st_dev, found.st_ino), 0 if is_directory else found.st_size
+    size = 0 if stat.S_ISDIR(found.st_mode) else found.st_size
+    return (found.st_dev, found.st_ino), size
