@@ -109,8 +109,8 @@ def test_changes_mean_what_they_mean_in_a_dockerfile(change: str, run: dict[str,
     "change",
     ["RUN x", "FROM x", "ENV", "ENV A", "ENV A=1 B", "ENV =1", "EXPOSE x", "EXPOSE 0",
      "EXPOSE 70000", "EXPOSE 9-8", "USER a b", "WORKDIR", "VOLUME []", "STOPSIGNAL SIGNOPE",
-     "SHELL sh", "ONBUILD ONBUILD x", "ONBUILD FROM x", "HEALTHCHECK CMD", "HEALTHCHECK --x=1 CMD y",
-     "HEALTHCHECK --retries=0 CMD y"],
+     "SHELL sh", "ONBUILD ONBUILD x", "ONBUILD FROM x", "HEALTHCHECK CMD",
+     "HEALTHCHECK --x=1 CMD y", "HEALTHCHECK --retries=0 CMD y"],
 )  # fmt: skip
 def test_changes_that_mean_nothing_are_refused(change: str) -> None:
     with pytest.raises(InvalidChange):
