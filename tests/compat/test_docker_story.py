@@ -18,7 +18,10 @@ import pytest
 from engine_daemon import Daemon
 
 Docker = Callable[..., "subprocess.CompletedProcess[str]"]
-SERVER = "mkdir -p /www; echo $GREETING > /www/index.html; exec httpd -f -p 80 -h /www"
+SERVER = (
+    "mkdir -p /www; [ -e /www/index.html ] || echo $GREETING > /www/index.html;"
+    " exec httpd -f -p 80 -h /www"
+)
 
 
 def fetch(port: int) -> str:
@@ -103,23 +106,23 @@ def test_exit_codes_are_dockers(
 
 def test_a_detached_container_is_seen_stopped_and_started(docker: Docker) -> None:
     script = "trap 'echo bye; exit 5' TERM; while :; do sleep 0.05; done"
-    name = docker("run", "-d", "--name", "n", "busybox", "sh", "-c", script)
+    name = docker("run", "-d", "--name", "one", "busybox", "sh", "-c", script)
     container = name.stdout.strip()
     assert docker("ps", "-q", "--no-trunc").stdout.strip() == container
-    docker("pause", "n")
+    docker("pause", "one")
     assert "(Paused)" in docker("ps").stdout
-    docker("unpause", "n")
-    docker("stop", "n")
-    assert docker("wait", "n").stdout == "5\n"
-    assert docker("logs", "n").stdout == "bye\n"
+    docker("unpause", "one")
+    docker("stop", "one")
+    assert docker("wait", "one").stdout == "5\n"
+    assert docker("logs", "one").stdout == "bye\n"
     assert "Exited (5)" in docker("ps", "-a").stdout
-    docker("start", "n")
-    docker("restart", "-t", "0", "n")
-    docker("kill", "n")
-    assert docker("wait", "n").stdout == "137\n"
-    docker("rename", "n", "m")
-    assert docker("inspect", "-f", "{{.Name}} {{.State.ExitCode}}", "m").stdout == "/m 137\n"
-    docker("rm", "m")
+    docker("start", "one")
+    docker("restart", "-t", "0", "one")
+    docker("kill", "one")
+    assert docker("wait", "one").stdout == "137\n"
+    docker("rename", "one", "other")
+    assert docker("inspect", "-f", "{{.Name}} {{.State.ExitCode}}", "other").stdout == "/other 137\n"
+    docker("rm", "other")
 
 
 def test_logs_are_followed_to_the_end(docker: Docker) -> None:

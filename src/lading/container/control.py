@@ -57,7 +57,11 @@ class Control:
             self._forget_restart(slot)
             slot.restart_pause = 0.0
             self._set(slot, restart_count=0)
-            self._starter.start(slot)
+            try:
+                self._starter.start(slot)
+            except LadingError:
+                self._ender.gave_up(slot)
+                raise
             return True
 
     def stop(self, ref: str, *, timeout: int | None = None, signal_name: str | None = None) -> bool:

@@ -92,6 +92,12 @@ class Ender:
             self._remover.clear(slot)
         return restart
 
+    def gave_up(self, slot: Slot) -> None:
+        """A start has failed: one that is to remove itself is gone; the caller holds the lock."""
+        if slot.container.host.auto_remove and not slot.container.state.status.is_up:
+            self._remover.forget(slot, slot.container, volumes=True)
+            self._remover.clear(slot)
+
     def _tell(self, ended: Container) -> None:
         if ended.state.oom_killed:
             self._announcer.tell(ended, "oom")

@@ -172,7 +172,8 @@ class Starter:
                 log=self._places.log(container.id) if keeps_log else None,
                 terminal=options.tty,
                 stdin=options.open_stdin,
-                stdin_once=options.stdin_once,
+                # A terminal is left and taken up again: only a pipe ends with its first client.
+                stdin_once=options.stdin_once and not options.tty,
                 pass_fds=attachment.descriptors,
             ),
         )

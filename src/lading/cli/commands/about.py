@@ -31,7 +31,7 @@ def version(arguments: Arguments, client: Client) -> int:
     server, error = _asked(client, "/version")
     form = arguments.text("format")
     if form:
-        print(formatted({"Client": own, "Server": server}, form))
+        print(formatted({"Client": _Side(own), "Server": server and _Side(server)}, form))
     else:
         print("\n".join(_client_lines(own)))
         if server is not None:
@@ -72,6 +72,22 @@ def _warn(warnings: Iterable[str]) -> None:
 
 
 # -- version ---------------------------------------------------------------------------------
+
+
+class _Side:
+    """One side's versions as templates see them: by the names of Docker's structures in Go."""
+
+    type_name = "types.Version"
+    _NAMES: Mapping[str, str] = {"APIVersion": "ApiVersion"}
+
+    def __init__(self, versions: Json) -> None:
+        self._versions = versions
+
+    def field(self, name: str) -> object:
+        return self._versions[self._NAMES.get(name, name)]
+
+    def fields(self) -> Json:
+        return self._versions
 
 
 def _own_version() -> dict[str, str]:
