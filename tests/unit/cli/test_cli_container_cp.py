@@ -277,7 +277,7 @@ class TestOut:
         assert ended.code == 1 and "lost the connection" in ended.err
 
 
-class TestIn:
+class TestInto:
     @pytest.fixture
     def site(self, tmp_path: Path) -> Path:
         site = tmp_path / "site"

@@ -287,32 +287,33 @@ class TestExec:
         assert (ended.code, ended.err) == (code, f"lading: {message}\n")
 
 
-class TestPs:
-    CONTAINER = {
-        "Id": ID,
-        "Names": ["/web", "/other/alias"],
-        "Image": "busybox",
-        "ImageID": "sha256:" + "e" * 64,
-        "Command": 'sh -c "while true; do date; done"',
-        "Created": 0,
-        "Ports": [
-            {"PrivatePort": 80, "PublicPort": 8080, "IP": "0.0.0.0", "Type": "tcp"},
-            {"PrivatePort": 80, "PublicPort": 8080, "IP": "::", "Type": "tcp"},
-            {"PrivatePort": 9000, "Type": "tcp"},
-            {"PrivatePort": 9001, "Type": "tcp"},
-        ],
-        "Labels": {"b": "2", "a": "1"},
-        "State": "running",
-        "Status": "Up 2 hours (healthy)",
-        "SizeRw": 1000,
-        "SizeRootFs": 2_000_000,
-        "Mounts": [{"Name": "a-very-long-volume-name", "Driver": "local"}, {"Source": "/x"}],
-        "NetworkSettings": {"Networks": {"bridge": {}}},
-    }
+CONTAINER = {
+    "Id": ID,
+    "Names": ["/web", "/other/alias"],
+    "Image": "busybox",
+    "ImageID": "sha256:" + "e" * 64,
+    "Command": 'sh -c "while true; do date; done"',
+    "Created": 0,
+    "Ports": [
+        {"PrivatePort": 80, "PublicPort": 8080, "IP": "0.0.0.0", "Type": "tcp"},
+        {"PrivatePort": 80, "PublicPort": 8080, "IP": "::", "Type": "tcp"},
+        {"PrivatePort": 9000, "Type": "tcp"},
+        {"PrivatePort": 9001, "Type": "tcp"},
+    ],
+    "Labels": {"b": "2", "a": "1"},
+    "State": "running",
+    "Status": "Up 2 hours (healthy)",
+    "SizeRw": 1000,
+    "SizeRootFs": 2_000_000,
+    "Mounts": [{"Name": "a-very-long-volume-name", "Driver": "local"}, {"Source": "/x"}],
+    "NetworkSettings": {"Networks": {"bridge": {}}},
+}
 
+
+class TestPs:
     @pytest.fixture(autouse=True)
     def listing(self, engine: CannedEngine) -> None:
-        engine.answers["GET /containers/json"] = [self.CONTAINER]
+        engine.answers["GET /containers/json"] = [CONTAINER]
 
     def test_the_table_is_dockers(self, lading: Lading) -> None:
         head, row = lading("ps").out.splitlines()

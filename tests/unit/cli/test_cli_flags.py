@@ -182,8 +182,8 @@ class TestEveryCommand:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["stpo", "x"], 1, "Did you mean 'lading stop'"),
-        (["container", "inpsect", "x"], 1, "Did you mean 'lading container inspect'?"),
+        (["stopx", "x"], 1, "Did you mean 'lading stop'"),
+        (["container", "inspectx", "x"], 1, "Did you mean 'lading container inspect'?"),
         (["pull", "busybox"], 1, "'lading pull' is not supported yet"),
         (["image", "push", "x"], 1, "'lading image push' is not supported yet"),
         (["--tls", "ps"], 125, "--tls is not supported yet"),

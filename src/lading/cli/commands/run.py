@@ -78,13 +78,14 @@ def _start(client: Client, identity: str) -> None:
 def _give_up(connection: Connection, waited: Response, *, removed: bool) -> None:
     """Nothing will come over the connection; the engine may still have to remove it."""
     connection.close()
-    if not removed:
-        return
-    waited.connection.socket.settimeout(_REMOVAL)
     try:
-        attached.exit_code(waited)
+        if removed:
+            waited.connection.socket.settimeout(_REMOVAL)
+            attached.exit_code(waited)
     except Fault:
         pass  # the start's own error is the one to tell
+    finally:
+        waited.connection.close()
 
 
 COMMANDS = {
