@@ -33,7 +33,7 @@ Parts = tuple[bytes, ...]
 
 _HEAD = 6  # bytes that tell the compressions apart
 _SMALL = 64 * 1024  # cheaper to keep in memory than to try as a layer, whatever it is
-_MOST_MEMORY = 64 * 1024 * 1024  # of small members and documents, together
+_MOST_MEMORY = 32 * 1024 * 1024  # of small members and documents, together
 _MOST_MEMBERS = 100_000
 _MOST_LAYERS = 4096  # tried on the way
 _MOST_LINKS = 40  # followed for one name, as the kernel does
@@ -145,29 +145,27 @@ class Intake:
             self._on_progress(Progress(_label(name), "Already exists"))
             self._layers[name] = known  # the member would be the same bytes
             return
-        if size <= _SMALL:
-            self._keep(name, digest, body, size)
+        fits = self._memory + size <= _MOST_MEMORY
+        if fits and size <= _SMALL:
+            self._keep(name, digest, body.read())
             return
         head = _exactly(body, BLOCK)
         whole = _Watched(head, body, size, _label(name), self._on_progress)
         if detect(head) != "none" or _begins_a_tar(head):
             self._tried += 1
             self._layers[name] = self._ingest(name, cast(BinaryIO, whole), size)
-        elif size > MOST_BYTES:
-            raise InvalidDocument(_shown(name), f"{size} bytes, and no layer")
+        elif fits and size <= MOST_BYTES:
+            self._keep(name, digest, whole.read())
         else:
-            self._keep(name, digest, whole, size)
+            raise InvalidDocument(_shown(name), f"{size} bytes, and no layer")
 
-    def _keep(self, name: Parts, digest: Digest | None, body: io.RawIOBase, size: int) -> None:
-        if self._memory + size > _MOST_MEMORY:
-            raise InvalidDocument(_shown(name), "the archive has too many documents before it")
-        content = body.read()
+    def _keep(self, name: Parts, digest: Digest | None, content: bytes) -> None:
         if digest is not None:
             hashed = hashlib.new(digest.algorithm, content).hexdigest()
             if hashed != digest.hex:
                 raise UnexpectedContent(digest, Digest(f"{digest.algorithm}:{hashed}"))
         self._documents[name] = content
-        self._memory += size
+        self._memory += len(content)
 
     def _ingest(self, name: Parts, stream: BinaryIO, size: int) -> Layer:
         digest = _named_digest(name)
