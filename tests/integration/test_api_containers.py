@@ -372,3 +372,13 @@ def test_prune_takes_stopped_containers(daemon: Daemon) -> None:
     assert answer["ContainersDeleted"] == [gone]
     assert names(daemon, all=1) == ["kept", "stays"]
     assert daemon.client.post("/containers/prune", filters={"until": ["x"]}).status == 400
+
+
+def test_an_emptied_volume_is_filled_by_a_new_container_only(daemon: Daemon) -> None:
+    binds = {"Binds": ["programs:/bin"]}
+    first = daemon.run("sh", "-c", "rm -r /bin/*", HostConfig=binds)
+    assert daemon.exit_code(first) == 0
+    again = daemon.client.post(f"/containers/{first}/start")
+    assert "executable file not found" in again.message
+    other = daemon.run("test", "-e", "/bin/sh", HostConfig=binds)
+    assert daemon.exit_code(other) == 0

@@ -92,7 +92,7 @@ class TestSeeding:
         with host.stowage.claimed([MountPoint("volume", "/srv")]) as points:
             container = host.container(host.image(everything()), *points)
         with ExitStack() as undo:
-            (mount,) = host.stowage.load(container.mounts, host.root(container), undo)
+            (mount,) = host.stowage.load(container.mounts, host.root(container), undo, fill=True)
             assert (Path(mount.source) / "able").read_text() == "able"
             assert mount.destination == "/srv"
 
@@ -101,7 +101,7 @@ class TestSeeding:
         with host.stowage.claimed([point]) as points:
             container = host.container(host.image(everything()), *points)
         with ExitStack() as undo:
-            host.stowage.load(container.mounts, host.root(container), undo)
+            host.stowage.load(container.mounts, host.root(container), undo, fill=True)
         assert list(host.volumes.get("data").path.iterdir()) == []
 
 

@@ -148,7 +148,9 @@ class Starter:
         directory = self._files_directory(container)
         if directory == self._places.directory(container.id):
             hostfiles.write(directory, container, sandbox)
-        own = self._stowage.load(container.mounts, rootfs, undo)
+        # Only a new container fills its volumes: what was emptied since stays empty.
+        is_new = not container.state.started_at
+        own = self._stowage.load(container.mounts, rootfs, undo, fill=is_new)
         taken = {point.destination for point in own}
         shared = sharing.memory(container, self._places, taken, undo)
         return [*hostfiles.binds(directory, taken), *shared, *own]

@@ -52,10 +52,13 @@ class Stowage:
             undo.pop_all()
 
     def load(
-        self, points: Sequence[MountPoint], rootfs: Path, undo: ExitStack
+        self, points: Sequence[MountPoint], rootfs: Path, undo: ExitStack, *, fill: bool
     ) -> list[runtime.MountPoint]:
-        """Make every point ready to be mounted over *rootfs*, which is mounted; seeds volumes."""
-        return [self._loaded(point, rootfs, undo) for point in points]
+        """Make every point ready to be mounted over *rootfs*, which is mounted.
+
+        With *fill* an empty volume gets what the root has at its place.
+        """
+        return [self._loaded(point, rootfs, undo, fill=fill) for point in points]
 
     def unload(self, points: Sequence[MountPoint]) -> None:
         """The container uses its volumes no more."""
@@ -93,7 +96,9 @@ class Stowage:
             undo.callback(self._remove, volume.name)
         return replace(point, name=volume.name, source=str(volume.path))
 
-    def _loaded(self, point: MountPoint, rootfs: Path, undo: ExitStack) -> runtime.MountPoint:
+    def _loaded(
+        self, point: MountPoint, rootfs: Path, undo: ExitStack, *, fill: bool
+    ) -> runtime.MountPoint:
         if point.kind == "tmpfs":
             return runtime.MountPoint.tmpfs(point.destination, point.tmpfs_options)
         if point.kind == "bind":
@@ -103,7 +108,7 @@ class Stowage:
         volume = self._volumes.get(point.name)
         self._volumes.mount(volume)
         undo.callback(self._release, volume.name)
-        if not point.no_copy and not point.subpath:
+        if fill and not point.no_copy and not point.subpath:
             self._volumes.seed(volume, rootfs, point.destination)
         return _bind(point, str(self._volumes.source(volume, point.subpath)))
 

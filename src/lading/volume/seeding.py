@@ -20,19 +20,19 @@ from lading.snapshot.trash import delete
 
 DATA = "_data"
 _PART, _WHOLE = "seed.part", "seed"
-_USED, _FILLED = "used", "filled"  # marks: some container was here; an image's content was
+_USED = "used"  # a mark: some container was here
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 
 def seed(home: Path, rootfs: Path, destination: str) -> None:
-    """Fill the volume at *home* once, while it is empty, from *destination* in *rootfs*.
+    """Fill the volume at *home*, while it is empty, from *destination* in *rootfs*.
 
     The path is resolved inside the root only.  An image that has no directory there gives
     nothing; one that has an empty one gives its owner and mode to a volume never used before.
     """
     finish(home)
-    if (home / _FILLED).exists() or _names(home / DATA):
+    if _names(home / DATA):
         return
     is_new = not (home / _USED).exists()
     (home / _USED).touch()
@@ -69,7 +69,6 @@ def finish(home: Path) -> None:
         os.close(target)
     _describe(home / _WHOLE, home / DATA)
     os.utime(home / DATA, ns=(was.st_atime_ns, was.st_mtime_ns))
-    (home / _FILLED).touch()
     fsync_directory(home / DATA)
     fsync_directory(home)
     delete(home / _WHOLE)

@@ -201,7 +201,7 @@ class Volumes:
                 subpaths.hide(volume.path.parent)
 
     def seed(self, volume: Volume, rootfs: Path, destination: str) -> None:
-        """Fill an empty volume, once, with what *rootfs* has at *destination*; all or nothing."""
+        """Fill an empty volume with what *rootfs* has at *destination*; all or nothing."""
         with self._lock:
             filling = self._filling[volume.name]
         with filling:
