@@ -127,6 +127,13 @@ def _links() -> Iterator[Case]:
         HARMLESS,
         lambda v: tar(symlink(b"s", v + b"/kept"), hardlink(b"h", b"s"), file(b"h", b"changed")),
     )
+    for n, (link, other) in enumerate(((b"s", b"h"), (b"h", b"s"))):  # whichever is copied first
+        yield Case(
+            3,
+            f"hardlink-of-a-link-{n}",
+            HARMLESS,
+            lambda v, a=link, b=other: tar(symlink(a, v + b"/kept"), hardlink(b, a)),
+        )
     yield Case(
         4,
         "two-hops",

@@ -66,7 +66,8 @@ class _Copier:
         if found.st_nlink > 1:
             first = self._first.setdefault((found.st_dev, found.st_ino), path)
             if first != path:
-                os.link(first, name, src_dir_fd=self._target, dst_dir_fd=target)
+                ends = {"src_dir_fd": self._target, "dst_dir_fd": target}
+                os.link(first, name, **ends, follow_symlinks=False)  # it may be a link itself
                 return
         if kind == stat.S_IFREG:
             _copy_file(name, source, target)
