@@ -121,7 +121,9 @@ def test_a_detached_container_is_seen_stopped_and_started(docker: Docker) -> Non
     docker("kill", "one")
     assert docker("wait", "one").stdout == "137\n"
     docker("rename", "one", "other")
-    assert docker("inspect", "-f", "{{.Name}} {{.State.ExitCode}}", "other").stdout == "/other 137\n"
+    assert (
+        docker("inspect", "-f", "{{.Name}} {{.State.ExitCode}}", "other").stdout == "/other 137\n"
+    )
     docker("rm", "other")
 
 
