@@ -68,9 +68,9 @@ class Waiting:
         """The container is gone: tell everybody."""
         self._tell(set(Until), exit_code, error)
 
-    def _tell(self, untils: set[Until], exit_code: int, error: str) -> None:
+    def _tell(self, wanted: set[Until], exit_code: int, error: str) -> None:
         with self._lock:
-            due = {key: ender for key, ender in self._enders.items() if ender[0] in untils}
+            due = {key: ender for key, ender in self._enders.items() if ender[0] in wanted}
             for key in due:
                 del self._enders[key]
         for _, callback in due.values():
