@@ -168,7 +168,8 @@ class Execs:
     def resize(self, exec_id: str, rows: int, columns: int) -> None:
         """Set its terminal's size; Conflict when it does not run."""
         exec_ = self.get(exec_id)
-        if not exec_.running:
+        # It may have written already while whoever started it has not heard that it runs.
+        if not exec_.started or exec_.exit_code is not None:
             raise Conflict(f"exec process is not started: {exec_id}")
         conmon.resize(self._places.exec_bundle(exec_id), rows, columns)
 
