@@ -37,14 +37,17 @@ class _Stubs(msgspec.Struct, frozen=True):
     parents: dict[str, _Facts | None] = {}
 
 
-def make(root_fd: int, files: Iterable[str], directory: Path) -> None:
-    """Make what is missing of *files* and of the kernel's directories; remember it in *directory*.
+def make(
+    root_fd: int, files: Iterable[str], directory: Path, *, directories: Iterable[str] = ()
+) -> None:
+    """Make what is missing of *files*, *directories* and what the kernel fills.
 
-    Raises HostileRoot where links in the root would mislead.
+    It is remembered in *directory*.  Raises HostileRoot where links in the root would mislead.
     """
     known = _read(directory)
     made, parents = list(known.made), dict(known.parents)
-    for path, is_directory in (*((d, True) for d in _DIRECTORIES), *((f, False) for f in files)):
+    wanted = (*_DIRECTORIES, *directories)
+    for path, is_directory in (*((d, True) for d in wanted), *((f, False) for f in files)):
         missing = list(_missing(root_fd, path))
         if missing:
             above = missing[0].rpartition("/")[0]

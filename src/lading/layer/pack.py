@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
@@ -37,17 +37,24 @@ class Output(Protocol):
     def write(self, piece: bytes, /) -> object: ...
 
 
-def pack(root: Path, changes: Iterable[Change], out: Output) -> None:
+Adjust = Callable[[Entry], None]
+"""Changes what is said of a member before it is written: its owner, its mode, its time."""
+
+
+def pack(
+    root: Path, changes: Iterable[Change], out: Output, *, adjust: Adjust | None = None
+) -> None:
     """Write a layer: each change as read from *root*, a deletion as a whiteout.
 
     A file that is gone by now is left out.  OSError when one cannot be read.
     """
-    with _Packer(root, out) as packer:
+    with Packer(root, out, adjust) as packer:
         for change in changes:
             if change.kind is Kind.DELETED:
                 packer.whiteout(change.path)
             else:
                 packer.add(change.path, change.path)
+    out.write(write.END)
 
 
 def tree(
@@ -58,17 +65,19 @@ def tree(
     *top* tells whether the root itself is a member (as *prefix*, or ``./``); without
     *mounts* other file systems are left out.
     """
-    with _Packer(root, out) as packer:
+    with Packer(root, out) as packer:
         if top:
             packer.add(b"", prefix or b".")
         for path in walk(root, mounts=mounts):
             packer.add(path, prefix + b"/" + path if prefix else path)
+    out.write(write.END)
 
 
 def single(root: Path | str, path: bytes, out: Output, *, name: bytes) -> None:
     """Write the one file *path* below *root* as *name*."""
-    with _Packer(root, out) as packer:
+    with Packer(root, out) as packer:
         packer.add(path, name)
+    out.write(write.END)
 
 
 def walk(root: Path | str, *, mounts: bool = True) -> Iterator[bytes]:
@@ -105,25 +114,26 @@ def _listing(top: int, path: bytes, device: int | None) -> list[tuple[bytes, boo
     return [(above + name, is_directory) for name, is_directory in sorted(found, reverse=True)]
 
 
-class _Packer:
-    """One tar being written; remembers names of hard links and the parent last used."""
+class Packer:
+    """Members on their way into a tar, whose end the caller writes.
 
-    def __init__(self, root: Path | str, out: Output) -> None:
+    It remembers names of hard links and the parent last used.
+    """
+
+    def __init__(self, root: Path | str, out: Output, adjust: Adjust | None = None) -> None:
         self._root = os.open(root, _DIRECTORY)
-        self._out = out
+        self._out, self._adjust = out, adjust
         self._names: dict[tuple[int, int], bytes] = {}
         self._parent: tuple[bytes, int] | None = None
 
-    def __enter__(self) -> _Packer:
+    def __enter__(self) -> Packer:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *failure: object) -> None:
+    def __exit__(self, *failure: object) -> None:
         with ExitStack() as closing:
             closing.callback(os.close, self._root)
             if self._parent is not None:
                 closing.callback(os.close, self._parent[1])
-            if kind is None:
-                self._out.write(write.END)
 
     def whiteout(self, path: bytes) -> None:
         """Say that *path* is gone (image-spec layer.md, "Whiteouts")."""
@@ -158,12 +168,12 @@ class _Packer:
         if kind is Type.SYMLINK:
             entry.target = _link_target(parent, last)
         entry.xattrs = _xattrs(Path(f"/proc/self/fd/{parent}") / os.fsdecode(last))
-        self._out.write(write.header(entry))
+        self._write_header(entry)
 
     def _write_link(self, name: bytes, first: bytes, found: os.stat_result) -> None:
         entry = _entry(name, Type.HARDLINK, found)
         entry.target, entry.size = first, 0
-        self._out.write(write.header(entry))
+        self._write_header(entry)
 
     def _write_file(self, parent: int, last: bytes, name: bytes) -> None:
         file = os.open(last, _READ, dir_fd=parent)
@@ -174,11 +184,16 @@ class _Packer:
             entry = _entry(name, Type.FILE, found)
             entry.xattrs = _xattrs(file)
             entry.segments = _segments(file, found)
-            self._out.write(write.header(entry))
+            self._write_header(entry)
             pieces = entry.segments if entry.segments is not None else ((0, entry.size),)
             self._copy(file, pieces)
         finally:
             os.close(file)
+
+    def _write_header(self, entry: Entry) -> None:
+        if self._adjust is not None:
+            self._adjust(entry)
+        self._out.write(write.header(entry))
 
     def _copy(self, file: int, pieces: Iterable[tuple[int, int]]) -> None:
         total = 0
