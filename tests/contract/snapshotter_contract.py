@@ -19,6 +19,7 @@ from lading.layer.change import Kind
 from lading.linux.mounts import table
 from lading.oci.digest import Digest
 from lading.snapshot.protocol import (
+    MISSING,
     LayerNotFound,
     SnapshotExists,
     SnapshotNotFound,
@@ -119,6 +120,20 @@ class SnapshotterContract:
         assert host.litter() == []
         with host.viewed(found[:1]) as root:
             assert (root / "etc/passwd").read_bytes() == b"root"
+
+    def test_a_layer_that_is_whole_has_no_damage(self, host: Host) -> None:
+        (layer,) = host.add(base())
+        for _ in range(2):
+            assert host.driver.damage(layer) == ""
+            assert host.driver.damage(layer, thoroughly=True) == ""
+            with host.viewed([layer]):
+                assert host.driver.damage(layer) == ""
+            host.restart(reboot=True)
+
+    def test_a_layer_that_is_not_here_is_missing(self, host: Host) -> None:
+        absent = Digest.of(b"absent")
+        assert host.driver.damage(absent) == host.driver.damage(absent, thoroughly=True) == MISSING
+        assert not host.driver.mend(absent)
 
     def test_removing_a_layer_frees_it(self, host: Host) -> None:
         layers = host.add(base(), Tarball().file("more"))

@@ -198,3 +198,38 @@ def test_an_index_with_a_flipped_bit_is_noticed(host: Host, tar: Path) -> None:
     (location / "layer.erofs").write_bytes(content)
     with pytest.raises(DamagedLayer, match="the index has other bytes"):
         host.driver.prepare("c", [layer])
+
+
+@pytest.mark.parametrize("name", ["layer.erofs", "layer.json"])
+def test_an_index_is_made_anew_from_its_tar(host: Host, tar: Path, name: str) -> None:
+    if host.driver.name != "erofs":
+        pytest.skip("unpacked layers have no such files")
+    (layer,) = host.add(tar.read_bytes())
+    location = host.driver.location(layer)
+    assert location is not None
+    before = (location / "layer.erofs").read_bytes()
+    (location / name).unlink()
+    assert host.driver.damage(layer)
+    assert host.driver.mend(layer)
+    assert host.driver.damage(layer, thoroughly=True) == ""
+    assert (location / "layer.erofs").read_bytes() == before
+    sees(host, layer)
+
+
+def test_a_tar_that_was_written_to_is_noticed(host: Host, tar: Path) -> None:
+    if host.driver.name != "erofs":
+        pytest.skip("unpacked layers have no such files")
+    (layer,) = host.add(tar.read_bytes())
+    location = host.driver.location(layer)
+    assert location is not None
+    os.utime(location / "layer.tar")
+    assert host.driver.damage(layer) == ""  # the same bytes, copied with the root perhaps
+    with (location / "layer.tar").open("r+b") as file:
+        file.seek(2000)
+        file.write(b"other")
+    assert host.driver.damage(layer) == "the tar has other bytes"
+    assert not host.driver.mend(layer)
+    with pytest.raises(DamagedLayer, match="the tar has other bytes"):
+        host.driver.prepare("c", [layer])
+    host.add(tar.read_bytes())
+    sees(host, layer)

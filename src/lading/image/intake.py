@@ -140,7 +140,7 @@ class Intake:
 
     def _take_file(self, name: Parts, size: int, body: io.RawIOBase) -> None:
         digest = _named_digest(name)
-        known = self._library.layers.find(digest, self._lease) if digest else None
+        known = self._library.layers.verified(digest, self._lease) if digest else None
         if known is not None and known.blob.size == size:
             self._on_progress(Progress(_label(name), "Already exists"))
             self._layers[name] = known  # the member would be the same bytes

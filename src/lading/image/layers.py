@@ -61,11 +61,25 @@ class Layers:
         """The layer that *blob* holds, where blob and snapshot are both here; *lease* holds it."""
         with self._guard:
             layer = self.known(blob)
-            if layer is None or self._snapshotter.location(layer.diff_id) is None:
+            if layer is None or self._snapshotter.damage(layer.diff_id):
                 return None
             if lease is not None:
                 lease.hold(blob, layer.diff_id)
             return layer
+
+    def verified(self, blob: Digest, lease: Lease) -> Layer | None:
+        """The same once every byte of both was read: what is damaged is to come again."""
+        layer = self.find(blob, lease)
+        if layer is None or self._snapshotter.damage(layer.diff_id, thoroughly=True):
+            return None
+        return layer if self._is_tar(layer) or self._blobs.is_whole(blob) else None
+
+    def _is_tar(self, layer: Layer) -> bool:
+        """Whether the blob is the very file that the snapshotter keeps."""
+        if not isinstance(self._snapshotter, KeepsTars):
+            return False
+        tar = self._snapshotter.tar(layer.diff_id)
+        return tar is not None and tar.samefile(self._blobs.path(layer.blob.digest))
 
     def known(self, blob: Digest) -> Layer | None:
         """What was recorded of the layer in *blob*, if the blob is here, mountable or not."""
@@ -126,13 +140,24 @@ class Layers:
 
         LayerNotFound where the blob is gone too, DamagedBlob or Corrupt where it is bad.
         """
-        if self._snapshotter.location(diff_id) is not None:
+        if not self._snapshotter.damage(diff_id):
             return
         try:
             with self._blobs.open(blob) as stream:
                 self._snapshotter.add(diff_id, decompress(stream))
         except BlobNotFound:
             raise LayerNotFound(diff_id) from None
+
+    def rebuild(self, layer: Layer) -> None:
+        """Make the layer anew from its blob, whatever the snapshotter has of it.
+
+        LayerNotFound where the blob is gone, DamagedBlob or Invalid where it is bad.
+        """
+        try:
+            with self._blobs.open(layer.blob.digest) as stream:
+                self._snapshotter.add(None, decompress(stream))
+        except BlobNotFound:
+            raise LayerNotFound(layer.diff_id) from None
 
     def forget(self, blob: Digest) -> None:
         """Remove *blob*, and its record if it is a layer's."""

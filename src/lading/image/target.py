@@ -18,6 +18,8 @@ from lading.oci.manifest import Manifest
 from lading.oci.reference import Reference
 from lading.store.leases import Lease
 
+_SMALL = 1024 * 1024  # bytes that are read as fast as they are looked for
+
 
 class NotALayer(Unsupported):
     """Raised for an image that names something else as a layer."""
@@ -37,10 +39,12 @@ class LibraryTarget:
 
     def has(self, descriptor: Descriptor) -> bool:
         if mediatypes.is_layer(descriptor.media_type):
-            return self._library.layers.find(descriptor.digest, self._lease) is not None
+            return self._has_layer(descriptor)
         if descriptor.media_type in mediatypes.MANIFESTS:
             return False  # it is small, and with it come the names
-        return self._library.holds(descriptor.digest, self._lease)
+        return self._library.holds(descriptor.digest, self._lease) and (
+            self._library.blobs.is_whole(descriptor.digest)
+        )
 
     def add(self, descriptor: Descriptor, stream: BinaryIO) -> None:
         if mediatypes.is_layer(descriptor.media_type):
@@ -49,6 +53,13 @@ class LibraryTarget:
             self._add_manifest(descriptor, stream.read(MOST_BYTES + 1))
         else:
             self._add_blob(descriptor, stream)
+
+    def _has_layer(self, descriptor: Descriptor) -> bool:
+        """Whether it is here and whole; the bytes of large ones are the source's business."""
+        layers = self._library.layers
+        look = layers.verified if descriptor.size <= _SMALL else layers.find
+        found = look(descriptor.digest, self._lease)
+        return found is not None and found.blob.size == descriptor.size
 
     def _add_blob(self, descriptor: Descriptor, stream: BinaryIO) -> None:
         if descriptor.size > MOST_BYTES:

@@ -23,7 +23,7 @@ from lading.oci.digest import Digest
 from lading.snapshot import records
 from lading.snapshot.erofs_ingest import ingest
 from lading.snapshot.hashing import HashingReader
-from lading.snapshot.protocol import LayerNotFound
+from lading.snapshot.protocol import MISSING, LayerNotFound
 from lading.snapshot.trash import Later, at_once, staging, throw_away
 
 _EMPTY = Digest.of(b"")
@@ -116,6 +116,20 @@ class Copying:
         throw_away((home / "upper",), self._active, self._later)
         if home.is_dir() and not any(home.iterdir()):
             home.rmdir()
+
+    def damage(self, layer: Digest, *, thoroughly: bool = False) -> str:
+        path = self.location(layer)
+        if path is None:
+            return MISSING
+        try:
+            with path.open("rb") as tar:
+                is_whole = not thoroughly or Digest.of_stream(tar) == layer
+        except OSError as error:
+            return str(error)
+        return "" if is_whole else "the tar has other bytes"
+
+    def mend(self, layer: Digest) -> bool:
+        return False
 
     def close(self) -> None:
         """Nothing is mounted by the driver itself."""

@@ -6,30 +6,27 @@ mounts.  The format is told in docs/erofs-layers.md.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-import msgspec
-
-from lading.errors import Corrupt
+from lading.errors import Corrupt, Invalid
 from lading.layer.change import Change
-from lading.linux.files import fsync_directory, write_durably
+from lading.linux.files import fsync_directory
 from lading.linux.mounts import Mount
 from lading.oci.digest import Digest
-from lading.snapshot import erofs_image
+from lading.snapshot import erofs_check, erofs_image
 from lading.snapshot.erofs_ingest import ingest
 from lading.snapshot.erofs_mounts import FILES, INDEX, TAR, LayerMounts
+from lading.snapshot.erofs_tree import Tree
 from lading.snapshot.flushing import Flush
 from lading.snapshot.hashing import HashingReader
-from lading.snapshot.protocol import LayerNotFound
+from lading.snapshot.protocol import MISSING, LayerNotFound
 from lading.snapshot.stacking import StackedSnapshots
 from lading.snapshot.trash import Later, at_once, staging, throw_away
-
-_RECORD = "layer.json"
 
 
 class DamagedLayer(Corrupt):
@@ -38,14 +35,6 @@ class DamagedLayer(Corrupt):
     def __init__(self, layer: Digest, why: str) -> None:
         super().__init__(f"layer {layer} is damaged ({why}): load or pull its image again")
         self.layer = layer
-
-
-class _Record(msgspec.Struct, frozen=True):
-    """What the files were when they were acknowledged; sizes in bytes."""
-
-    tar_size: int
-    index_size: int
-    index_sha256: str
 
 
 class Erofs:
@@ -63,15 +52,11 @@ class Erofs:
         self._lock = threading.Lock()
 
     def add(self, layer: Digest | None, tar: BinaryIO) -> Digest:
-        if layer is not None and self._damage(layer) is None:
+        if layer is not None and not self.damage(layer):
             return HashingReader(tar).finish(layer)
-        place = staging(self._layers)
-        (place / FILES).mkdir(mode=0o700, parents=True)
-        try:
+        with self._new() as place:
             found = _build(place, tar, layer)
             self._keep(place, found)
-        finally:
-            throw_away((place,), self._layers)
         return found
 
     def layers(self) -> Iterator[Digest]:
@@ -80,7 +65,8 @@ class Erofs:
 
     def location(self, layer: Digest) -> Path | None:
         """Where the layer lies; None also where it is damaged, so that it is added again."""
-        return None if self._damage(layer) else self._layers / layer.hex
+        home = self._layers / layer.hex
+        return None if erofs_check.glance(home) else home
 
     def tar(self, layer: Digest) -> Path | None:
         """The layer as it came."""
@@ -112,13 +98,54 @@ class Erofs:
     def close(self) -> None:
         self._mounts.close()
 
+    def damage(self, layer: Digest, *, thoroughly: bool = False) -> str:
+        home = self._layers / layer.hex
+        if not home.is_dir():
+            return MISSING
+        if thoroughly:
+            return erofs_check.read(home, layer)
+        # What is mounted was looked at then.
+        return erofs_check.glance(home) if self._mounts.has(layer) else self._look(layer)
+
+    def mend(self, layer: Digest) -> bool:
+        """Make the index anew; that works where the tar is what it was."""
+        try:
+            with self._new() as place:
+                (place / TAR).hardlink_to(self._layers / layer.hex / TAR)
+                _index_again(place, layer)
+                self._keep(place, layer)
+        except (OSError, Corrupt, Invalid):
+            return False
+        return True
+
+    @contextmanager
+    def _new(self) -> Iterator[Path]:
+        """A place to make a layer in, gone at the end unless it was kept."""
+        place = staging(self._layers)
+        try:
+            (place / FILES).mkdir(mode=0o700, parents=True)
+            yield place
+        finally:
+            throw_away((place,), self._layers)
+
     def _keep(self, place: Path, layer: Digest) -> None:
+        """Give the layer made in *place* its name, unless one that is whole has it."""
+        seen = self._identity(layer)
+        is_whole = seen is not None and not erofs_check.read(self._layers / layer.hex, layer)
         with self._lock:
-            if self._damage(layer) is None:  # another add was first
+            is_new = self._identity(layer) != seen  # another add was first
+            if (is_whole or is_new) and self.location(layer) is not None:
                 return
             self._throw_away(layer)
             place.rename(self._layers / layer.hex)
             fsync_directory(self._layers)
+
+    def _identity(self, layer: Digest) -> int | None:
+        """What tells the layer that is here from one that comes later under its name."""
+        try:
+            return (self._layers / layer.hex).stat().st_ino
+        except FileNotFoundError:
+            return None
 
     def _throw_away(self, layer: Digest) -> None:
         self._mounts.drop(layer)
@@ -130,45 +157,37 @@ class Erofs:
 
     def _verify(self, layer: Digest) -> None:
         """Look at the layer closely, before it is mounted; LayerNotFound, DamagedLayer."""
-        home = self._layers / layer.hex
-        if not home.is_dir():
+        if not (self._layers / layer.hex).is_dir():
             raise LayerNotFound(layer)
-        damage = self._damage(layer, thoroughly=True)
-        if damage is not None:
+        damage = self._look(layer)
+        if damage:
             raise DamagedLayer(layer, damage)
 
-    def _damage(self, layer: Digest, *, thoroughly: bool = False) -> str | None:
-        """What is wrong with the layer's files, as far as sizes and the index tell."""
-        home = self._layers / layer.hex
-        try:
-            kept = msgspec.json.decode((home / _RECORD).read_bytes(), type=_Record)
-            if (home / TAR).stat().st_size != kept.tar_size:
-                return "the tar has another size"
-            if (home / INDEX).stat().st_size != kept.index_size:
-                return "the index has another size"
-        except (OSError, msgspec.MsgspecError) as error:
-            return str(error)
-        if thoroughly and _sha256(home / INDEX) != kept.index_sha256:
-            return "the index has other bytes"
-        return None
+    def _look(self, layer: Digest) -> str:
+        return erofs_check.look(self._layers / layer.hex, layer)
 
 
 def _build(place: Path, tar: BinaryIO, layer: Digest | None) -> Digest:
     """Make the layer's files in *place*, durably."""
     with (place / TAR).open("x+b", buffering=0) as kept:
         tree, found = ingest(tar, kept, layer)
-        size = os.fstat(kept.fileno()).st_size
-        with Flush(kept.fileno()), (place / INDEX).open("x+b") as index:
-            name = bytes.fromhex(found.hex)
-            erofs_image.write(tree.root, index, kept, tar_bytes=size, name=name)
-            index.flush()
-            os.fsync(index.fileno())
-    index_size = (place / INDEX).stat().st_size
-    record = _Record(size, index_size, _sha256(place / INDEX))
-    write_durably(place / _RECORD, msgspec.json.encode(record))
+        with Flush(kept.fileno()):
+            _write_index(place, tree, kept, found)
+    erofs_check.note(place)
     return found
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _index_again(place: Path, layer: Digest) -> None:
+    """Make the files that are missing beside the tar in *place*, durably; Corrupt, Invalid."""
+    with (place / TAR).open("rb") as kept, open(os.devnull, "wb", buffering=0) as nowhere:
+        tree, found = ingest(kept, nowhere, layer)
+        _write_index(place, tree, kept, found)
+    erofs_check.note(place)
+
+
+def _write_index(place: Path, tree: Tree, tar: BinaryIO, layer: Digest) -> None:
+    size, name = os.fstat(tar.fileno()).st_size, bytes.fromhex(layer.hex)
+    with (place / INDEX).open("x+b") as index:
+        erofs_image.write(tree.root, index, tar, tar_bytes=size, name=name)
+        index.flush()
+        os.fsync(index.fileno())

@@ -64,6 +64,11 @@ class LayerMounts:
             self._used[layer.hex] = self._clock()
         return target
 
+    def has(self, layer: Digest) -> bool:
+        """Whether it is mounted now."""
+        with self._lock:
+            return layer.hex in self._used
+
     def drop(self, layer: Digest) -> None:
         """Unmount it; whoever stacked it keeps what is there.  Idempotent."""
         with self._lock:

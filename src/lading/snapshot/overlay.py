@@ -14,7 +14,7 @@ from lading.linux.files import fsync_directory, sync_tree
 from lading.linux.mounts import Mount
 from lading.oci.digest import Digest
 from lading.snapshot.hashing import HashingReader
-from lading.snapshot.protocol import LayerNotFound
+from lading.snapshot.protocol import MISSING, LayerNotFound
 from lading.snapshot.stacking import StackedSnapshots, mark_bare
 from lading.snapshot.trash import Later, at_once, staging, throw_away
 
@@ -57,7 +57,7 @@ class Overlay:
 
     def location(self, layer: Digest) -> Path | None:
         path = self._layers / layer.hex
-        return path if path.is_dir() else None
+        return path if (path / _FILES).is_dir() else None
 
     def prepare(self, key: str, layers: Sequence[Digest]) -> tuple[Mount, ...]:
         return self._snapshots.make(key, layers, writable=True)
@@ -80,6 +80,13 @@ class Overlay:
         else:
             self._snapshots.remove(key)
 
+    def damage(self, layer: Digest, *, thoroughly: bool = False) -> str:
+        """Only whether it is here: what its files were is not known any more."""
+        return MISSING if self.location(layer) is None else ""
+
+    def mend(self, layer: Digest) -> bool:
+        return False
+
     def close(self) -> None:
         """Nothing is mounted by the driver itself."""
 
@@ -93,6 +100,7 @@ class Overlay:
     def _keep(self, place: Path, layer: Digest) -> None:
         with self._lock:
             if self.location(layer) is None:  # another add may have been first
+                throw_away((self._layers / layer.hex,), self._layers, self._later)
                 place.rename(self._layers / layer.hex)
                 fsync_directory(self._layers)
 

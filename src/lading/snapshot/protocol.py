@@ -41,6 +41,9 @@ class SnapshotExists(Conflict):
         self.key = key
 
 
+MISSING = "it is missing"  # what `Snapshotter.damage` says of a layer that is not here
+
+
 class Snapshotter(Protocol):
     """Layers made mountable, under copy-on-write."""
 
@@ -84,6 +87,17 @@ class Snapshotter(Protocol):
 
     def remove(self, key: str | Digest) -> None:
         """Free a snapshot (by key) or a layer (by diff ID); idempotent."""
+        ...
+
+    def damage(self, layer: Digest, *, thoroughly: bool = False) -> str:
+        """What is wrong with a layer, that it is missing included; empty where nothing is.
+
+        *thoroughly* reads every byte where the driver knows what they were.
+        """
+        ...
+
+    def mend(self, layer: Digest) -> bool:
+        """Make a damaged layer whole from what is left of it; whether that worked."""
         ...
 
     def close(self) -> None:

@@ -91,6 +91,14 @@ class BlobStore:
         with self.open(digest) as stream:
             return stream.read()
 
+    def is_whole(self, digest: Digest) -> bool:
+        """Whether the blob is here and every byte of it is what was kept; it stays as it is."""
+        try:
+            with self.path(digest).open("rb", buffering=0) as file:
+                return hashlib.file_digest(file, digest.algorithm).hexdigest() == digest.hex
+        except OSError:
+            return False
+
     def write(self) -> BlobWriter:
         """A writer for a new blob; use it as a context, and commit it."""
         return BlobWriter(self, self._staging / f"blob-{token_hex(8)}")
@@ -98,7 +106,7 @@ class BlobStore:
     def add(self, content: bytes) -> Digest:
         """Keep *content*, durable on return."""
         digest = Digest.of(content)
-        if self.has(digest):
+        if self.has(digest) and self.path(digest).read_bytes() == content:
             return digest
         with self.write() as writer:
             writer.write(content)
