@@ -108,11 +108,27 @@ class Daemon:
         options = {"capture_output": True, "text": True, "timeout": 120, **options}
         return subprocess.run([program, *words], env=environment, check=False, **options)
 
+    def lading(self, *words: str, **options: Any) -> Any:
+        """Run lading's own command against this daemon."""
+        program = Path(sys.executable).with_name("lading")
+        environment = {**os.environ, "LADING_HOST": self.settings.host}
+        options = {"capture_output": True, "text": True, "timeout": 120, **options}
+        return subprocess.run([program, *words], env=environment, check=False, **options)
+
     def run(self, *command: str, name: str | None = None, **config: Any) -> str:
         """Create and start a container of busybox; its ID."""
         container = self.create(*command, name=name, **config)
         started = self.client.post(f"/containers/{container}/start")
         assert started.status == 204, started.body
+        return container
+
+    def run_ready(self, script: str, **config: Any) -> str:
+        """The same with a shell's *script*, which has said that it is ``ready``."""
+        container = self.run("sh", "-c", script, **config)
+        deadline = time.monotonic() + _START_SECONDS
+        while b"ready" not in self.output(container).body:
+            assert time.monotonic() < deadline, "the script did not come to that"
+            time.sleep(0.02)
         return container
 
     def create(self, *command: str, name: str | None = None, **config: Any) -> str:

@@ -38,6 +38,13 @@ def fetch(port: int) -> str:
             time.sleep(0.05)
 
 
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.05)
+
+
 def published(docker: Docker, name: str) -> int:
     return int(docker("port", name, "80/tcp").stdout.splitlines()[0].rpartition(":")[2])
 
@@ -105,16 +112,17 @@ def test_exit_codes_are_dockers(
 
 
 def test_a_detached_container_is_seen_stopped_and_started(docker: Docker) -> None:
-    script = "trap 'echo bye; exit 5' TERM; while :; do sleep 0.05; done"
+    script = "trap 'echo bye; exit 5' TERM; echo hi; while :; do sleep 0.05; done"
     name = docker("run", "-d", "--name", "one", "busybox", "sh", "-c", script)
     container = name.stdout.strip()
     assert docker("ps", "-q", "--no-trunc").stdout.strip() == container
     docker("pause", "one")
     assert "(Paused)" in docker("ps").stdout
     docker("unpause", "one")
+    until(lambda: docker("logs", "one").stdout == "hi\n")
     docker("stop", "one")
     assert docker("wait", "one").stdout == "5\n"
-    assert docker("logs", "one").stdout == "bye\n"
+    assert docker("logs", "one").stdout == "hi\nbye\n"
     assert "Exited (5)" in docker("ps", "-a").stdout
     docker("start", "one")
     docker("restart", "-t", "0", "one")

@@ -31,11 +31,11 @@ def test_a_container_lives_and_ends(daemon: Daemon) -> None:
 
 
 def test_stop_sends_the_stop_signal_and_kills_at_last(daemon: Daemon) -> None:
-    polite = daemon.run("sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.05; done")
+    polite = daemon.run_ready("trap 'exit 5' TERM; echo ready; while :; do sleep 0.05; done")
     assert daemon.client.post(f"/containers/{polite}/stop").status == 204
     assert daemon.exit_code(polite) == 5
     assert daemon.client.post(f"/containers/{polite}/stop").status == 304
-    stubborn = daemon.run("sh", "-c", "trap '' TERM; while :; do sleep 0.05; done")
+    stubborn = daemon.run_ready("trap '' TERM; echo ready; while :; do sleep 0.05; done")
     began = time.monotonic()
     assert daemon.client.post(f"/containers/{stubborn}/stop", t=1).status == 204
     assert 0.9 < time.monotonic() - began < 8
@@ -43,8 +43,7 @@ def test_stop_sends_the_stop_signal_and_kills_at_last(daemon: Daemon) -> None:
 
 
 def test_kill_sends_what_it_is_told(daemon: Daemon) -> None:
-    container = daemon.run("sh", "-c", "trap 'exit 9' USR1; while :; do sleep 0.05; done")
-    time.sleep(0.3)
+    container = daemon.run_ready("trap 'exit 9' USR1; echo ready; while :; do sleep 0.05; done")
     assert daemon.client.post(f"/containers/{container}/kill", signal="USR1").status == 204
     assert daemon.exit_code(container) == 9
 

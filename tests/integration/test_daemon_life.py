@@ -83,7 +83,7 @@ class TestKilled:
     def test_an_exit_nobody_saw_is_known(self, own_daemon: Daemon) -> None:
         daemon = own_daemon
         ends = daemon.run("sh", "-c", "while [ ! -e /go ]; do sleep 0.05; done; exit 42")
-        goes = daemon.run("sh", "-c", "trap 'exit 7' TERM; while :; do sleep 0.05; done")
+        goes = daemon.run_ready("trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; done")
         pid = int(str(state(daemon, ends)["Pid"]))
         time.sleep(0.3)
         daemon.kill()
