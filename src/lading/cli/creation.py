@@ -6,7 +6,7 @@ import os
 import sys
 
 from lading.cli.client import Client
-from lading.cli.faults import USAGE, Fault, Misuse, Refused, Unreachable
+from lading.cli.faults import Fault, Misuse, Refused
 from lading.cli.flags import Arguments
 from lading.cli.options.body import create_body
 from lading.cli.terminal import size
@@ -42,7 +42,7 @@ def prepared(arguments: Arguments) -> Body:
 
 
 def create(client: Client, arguments: Arguments, body: Body) -> str:
-    """Create the container; its ID.  Fault with code 125 where the engine refuses."""
+    """Create the container; its ID.  Fault where the engine refuses."""
     file = _IdFile(arguments.text("cidfile"))
     try:
         answer = client.post(
@@ -57,9 +57,7 @@ def create(client: Client, arguments: Arguments, body: Body) -> str:
         file.write(identity)
     except Refused as error:
         _say_missing(arguments, error)
-        raise Fault(str(error), USAGE) from None
-    except Unreachable as error:
-        raise Fault(str(error), USAGE) from None
+        raise
     finally:
         file.close()
     return identity
@@ -87,10 +85,10 @@ class _IdFile:
             self._descriptor = os.open(path, flags, 0o666)
         except FileExistsError:
             advice = f"make sure the other container isn't running or delete {path}"
-            raise Fault(f"container ID file found, {advice}", USAGE) from None
+            raise Fault(f"container ID file found, {advice}") from None
         except OSError as error:
             reason = f"{path}: {error.strerror}"
-            raise Fault(f"failed to create the container ID file: {reason}", USAGE) from None
+            raise Fault(f"failed to create the container ID file: {reason}") from None
 
     def write(self, identity: str) -> None:
         if self._descriptor >= 0:

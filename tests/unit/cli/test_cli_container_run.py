@@ -152,13 +152,14 @@ class TestRun:
         assert lading("create", "--cidfile", f"{tmp_path}/cid", "busybox").out == ID + "\n"
         assert (tmp_path / "cid").read_text() == ID
         again = lading("create", "--cidfile", f"{tmp_path}/cid", "busybox")
-        assert again.code == 125 and "container ID file found" in again.err
+        assert again.code == 1 and "container ID file found" in again.err
+        assert lading("run", "--cidfile", f"{tmp_path}/cid", "busybox").code == 125
 
     def test_a_failed_create_leaves_no_cid_file(
         self, box: CannedEngine, lading: Lading, tmp_path: Path
     ) -> None:
         box.answers["POST /containers/create"] = (409, {"message": "name in use"})
-        assert lading("create", "--cidfile", f"{tmp_path}/cid", "busybox").code == 125
+        assert lading("create", "--cidfile", f"{tmp_path}/cid", "busybox").code == 1
         assert not (tmp_path / "cid").exists()
 
 

@@ -8,7 +8,7 @@ from lading.cli.client import Client, quote
 from lading.cli.command import ANY, Command
 from lading.cli.creation import create, prepared
 from lading.cli.detach_keys import DetachKeys
-from lading.cli.faults import Fault, Misuse, Refused
+from lading.cli.faults import USAGE, Fault, Misuse, Refused
 from lading.cli.flags import SWITCH, TEXT, Arguments, Flag
 from lading.cli.http import Connection, Response
 from lading.cli.options.table import FLAGS
@@ -36,13 +36,21 @@ def run(arguments: Arguments, client: Client) -> int:
     )
     DetachKeys.parse(arguments.text("detach-keys"))
     terminal.check(stdin=streams.stdin, tty=streams.tty)
-    identity = create(client, arguments, body)
+    identity = _created(client, arguments, body)
     if arguments.on("detach"):
         _start(client, identity)
         print(identity)
         return 0
     with Proxy(client, identity, wanted=arguments.on("sig-proxy")):
         return _in_front(client, identity, streams, arguments)
+
+
+def _created(client: Client, arguments: Arguments, body: dict[str, Any]) -> str:
+    """The new container's ID; what forbids it has a code of its own here, as in Docker."""
+    try:
+        return create(client, arguments, body)
+    except Fault as fault:
+        raise Fault(str(fault), USAGE) from None
 
 
 def _leave_alone(body: dict[str, Any]) -> None:
