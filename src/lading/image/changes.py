@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import posixpath
 import re
-import signal
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from lading.errors import Invalid
-from lading.image import times
+from lading.image import config_edits
+from lading.image.config_edits import DEFAULT_SHELL, Run, json_words
 from lading.image.words import expand, split
 
-Run = dict[str, Any]
-
-_PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?", re.ASCII)
 _FLAG = re.compile(r"--([a-z-]+)(?:=(\S*))?\s*")
-_DEFAULT_SHELL = ("/bin/sh", "-c")
 _HEALTH_TIMES = {
     "interval": "Interval",
     "timeout": "Timeout",
@@ -78,32 +72,23 @@ class _Editor:
 
     def _cmd(self, rest: str) -> None:
         self._has_cmd = True
-        self.run["Cmd"] = self._command(rest)
+        self.run = config_edits.with_command(self.run, self._command(rest))
 
     def _entrypoint(self, rest: str) -> None:
-        self.run["Entrypoint"] = self._command(rest) or None
-        if not self._has_cmd:  # the command of another entry point would mislead
-            self.run["Cmd"] = None
+        words = self._command(rest)
+        self.run = config_edits.with_entrypoint(self.run, words, has_command=self._has_cmd)
 
     def _command(self, rest: str) -> list[str]:
-        words = _json_words(rest)
+        words = json_words(rest)
         if words is not None:
             return words
-        return [*(self.run.get("Shell") or _DEFAULT_SHELL), rest] if rest else []
+        return [*(self.run.get("Shell") or DEFAULT_SHELL), rest] if rest else []
 
     def _env(self, rest: str) -> None:
-        kept = list(self.run.get("Env") or ())
-        for name, value in self._pairs("ENV", rest):
-            entry = f"{name}={value}"
-            same = [at for at, old in enumerate(kept) if old.partition("=")[0] == name]
-            if same:
-                kept[same[0]] = entry
-            else:
-                kept.append(entry)
-        self.run["Env"] = kept
+        self.run = config_edits.with_environment(self.run, self._pairs("ENV", rest))
 
     def _label(self, rest: str) -> None:
-        self.run["Labels"] = {**(self.run.get("Labels") or {}), **dict(self._pairs("LABEL", rest))}
+        self.run = config_edits.with_labels(self.run, self._pairs("LABEL", rest))
 
     def _pairs(self, name: str, rest: str) -> list[tuple[str, str]]:
         """``k=v k2="v 2"``, or the old form ``k the whole rest``."""
@@ -135,10 +120,7 @@ class _Editor:
         words = [self._expanded(word) for word in split(rest)]
         if not words:
             raise InvalidChange("EXPOSE requires at least one argument")
-        ports = dict(self.run.get("ExposedPorts") or {})
-        for word in words:
-            ports.update({port: {} for port in _ports(word)})
-        self.run["ExposedPorts"] = ports
+        self.run = config_edits.with_ports(self.run, [p for word in words for p in _ports(word)])
 
     def _healthcheck(self, rest: str) -> None:
         check: Run = {}
@@ -153,7 +135,7 @@ class _Editor:
             return
         if kind.upper() != "CMD" or not command.strip():
             raise InvalidChange(f"Unknown type {kind[:80]!r} in HEALTHCHECK (try CMD)")
-        words = _json_words(command.strip())
+        words = json_words(command.strip())
         test = ["CMD", *words] if words else ["CMD-SHELL", command.strip()]
         self.run["Healthcheck"] = {"Test": test, **check}
 
@@ -165,17 +147,17 @@ class _Editor:
             raise InvalidChange(f"{trigger} isn't allowed as an ONBUILD trigger")
         if not rest:
             raise InvalidChange("ONBUILD requires at least one argument")
-        self.run["OnBuild"] = [*(self.run.get("OnBuild") or ()), rest]
+        self.run = config_edits.with_trigger(self.run, rest)
 
     def _shell(self, rest: str) -> None:
-        words = _json_words(rest)
+        words = json_words(rest)
         if not words:
             raise InvalidChange("SHELL requires the arguments to be in JSON form")
         self.run["Shell"] = words
 
     def _stopsignal(self, rest: str) -> None:
         name = self._one("STOPSIGNAL", rest)
-        if not _is_signal(name):
+        if not config_edits.is_signal(name):
             raise InvalidChange(f"Invalid signal: {name[:80]}")
         self.run["StopSignal"] = name
 
@@ -189,41 +171,25 @@ class _Editor:
         return self._expanded(words[0])
 
     def _volume(self, rest: str) -> None:
-        words = _json_words(rest)
+        words = json_words(rest)
         if words is None:
             words = [self._expanded(word) for word in split(rest)]
         if not words or not all(word.strip() for word in words):
             raise InvalidChange("VOLUME specified can not be an empty string")
-        self.run["Volumes"] = {**(self.run.get("Volumes") or {}), **{word: {} for word in words}}
+        self.run = config_edits.with_volumes(self.run, words)
 
     def _workdir(self, rest: str) -> None:
         path = self._expanded(rest)
         if not path:
             raise InvalidChange("WORKDIR requires exactly one argument")
-        joined = posixpath.join("/", self.run.get("WorkingDir") or "/", path)
-        self.run["WorkingDir"] = "/" + posixpath.normpath(joined).lstrip("/")
-
-
-def _json_words(text: str) -> list[str] | None:
-    """The words of the JSON form; None when *text* is not in that form."""
-    if not text.startswith("["):
-        return None
-    try:
-        words = json.loads(text)
-        json.dumps(words, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
-        return None
-    is_words = isinstance(words, list) and all(isinstance(word, str) for word in words)
-    return words if is_words else None
+        self.run = config_edits.with_workdir(self.run, path)
 
 
 def _ports(word: str) -> list[str]:
-    found = _PORT.fullmatch(word.lower())
-    first = int(found[1]) if found else 0
-    last = int(found[2] or first) if found else 0
-    if found is None or not 0 < first <= last <= 65535:
+    ports = config_edits.ports(word)
+    if ports is None:
         raise InvalidChange(f"Invalid containerPort: {word[:80]}")
-    return [f"{port}/{found[3] or 'tcp'}" for port in range(first, last + 1)]
+    return ports
 
 
 def _health_option(name: str, value: str) -> Run:
@@ -232,18 +198,9 @@ def _health_option(name: str, value: str) -> Run:
             raise InvalidChange(f"--retries must be at least 1, not {value[:80]!r}")
         return {"Retries": int(value)}
     field = _HEALTH_TIMES.get(name)
-    seconds = times.duration(value)
     if field is None:
         raise InvalidChange(f"Unknown flag: {name[:80]}")
-    if seconds is None or 0 < seconds < 0.001:
+    nanoseconds = config_edits.health_time(value)
+    if nanoseconds is None:
         raise InvalidChange(f"Interval {value[:80]!r} of --{name} is not a duration of 1ms or more")
-    return {field: int(seconds * 1_000_000_000)}
-
-
-def _is_signal(name: str) -> bool:
-    if name.isascii() and name.isdigit():
-        return len(name) < 3 and 0 < int(name) <= signal.SIGRTMAX
-    plain = name.upper().removeprefix("SIG")
-    if re.fullmatch(r"RTM(IN(\+\d{1,2})?|AX(-\d{1,2})?)", plain):
-        return True
-    return f"SIG{plain}" in signal.Signals.__members__
+    return {field: nanoseconds}
