@@ -43,7 +43,7 @@ class Limits:
     """What a compressed stream may cost."""
 
     size: int = 1 << 41  # bytes that come out
-    ratio: int = 2000  # bytes out for each byte in, once `free` bytes are out
+    ratio: int = 500  # bytes out for each byte in, once `free` bytes are out; gzip can do 1032
     free: int = 1 << 30
     window: int = 1 << 28  # zstd's window and xz's dictionary, in bytes
 
