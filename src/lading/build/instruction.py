@@ -22,6 +22,11 @@ class Command:
     words: tuple[str, ...]
     shell: bool
 
+    @classmethod
+    def of_shell(cls, text: str) -> Command:
+        """The shell form of *text*."""
+        return cls((text,), True)
+
     def argv(self, shell: tuple[str, ...]) -> tuple[str, ...]:
         """The words to execute, where the image's shell is *shell*."""
         return (*shell, *self.words) if self.shell else self.words
@@ -119,11 +124,13 @@ class Run(Instruction):
 
     *script* is a heredoc that begins with ``#!``: the file that *command* executes, to be
     put there (read-only, mode 0755) while it runs.  *network*: default, none or host.
+    *mount_texts* are the mounts as written: variables in them come in with the expansion.
     """
 
     keyword: ClassVar[str] = "RUN"
     command: Command
     mounts: tuple[RunMount, ...] = ()
+    mount_texts: tuple[str, ...] = ()
     network: str = "default"
     security: str = "sandbox"
     script: InlineFile | None = None
