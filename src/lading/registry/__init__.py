@@ -1,0 +1,1 @@
+"""Registries: the client that speaks to them, and the server that is one."""
