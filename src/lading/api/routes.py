@@ -5,6 +5,7 @@ from __future__ import annotations
 from lading.api import (
     absent,
     attach,
+    checking,
     commit,
     container_list,
     containers,
@@ -17,6 +18,7 @@ from lading.api import (
     logs,
     networks,
     own,
+    sharing,
     stats,
     system,
     volumes,
@@ -32,6 +34,7 @@ ROUTES = (
     *stats.ROUTES,
     *files.ROUTES,
     *commit.ROUTES,
+    *sharing.ROUTES,
     *image_streams.ROUTES,
     *images.ROUTES,
     *volumes.ROUTES,
@@ -39,5 +42,6 @@ ROUTES = (
     *events.ROUTES,
     *disk_usage.ROUTES,
     *own.ROUTES,
+    *checking.ROUTES,
     *absent.ROUTES,
 )

@@ -23,6 +23,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "events": ("events", "Get real time events from the engine"),
     "exec": ("exec", "Execute a command in a running container"),
     "export": ("export", "Export a container's filesystem as a tar archive"),
+    "fsck": ("fsck", "Check everything this engine keeps, and mend what can be mended"),
+    "gc": ("fsck", "Free what no image, no container and no operation needs"),
     "history": ("history", "Show the history of an image"),
     "images": ("images", "List images"),
     "import": ("load", "Import the contents from a tarball to create a filesystem image"),

@@ -11,12 +11,16 @@ from lading.container.roster import Roster
 from lading.engine import root
 from lading.engine.containers import Containers
 from lading.engine.crew import Crew, Ground, containers_of, volume_users
+from lading.engine.fsck import Fsck
 from lading.engine.images import Images
+from lading.engine.sharing import Sharing
 from lading.engine.system import Storage, System
 from lading.events import Bus
 from lading.image.library import Library
 from lading.network.networks import Networks
 from lading.oci.digest import Digest
+from lading.registry import hosts
+from lading.registry.remotes import Remotes
 from lading.runtime import oci
 from lading.settings import Settings
 from lading.snapshot.choose import choose
@@ -57,10 +61,16 @@ class Engine:
         self.containers = Containers(self._crew, runtime)
         self.execs = self._crew.execs
         self.images = Images(self.library, roster, self._crew.creator.is_using)
+        self.sharing = Sharing(self.library, Remotes(lambda: _registries(settings)))
         self.system = System(
             *(settings, self._database, runtime, Storage(self.snapshotter.name, choice.reason)),
             containers=self.containers.list,
             count_images=lambda: len(self.library.catalogue.ids()),
+        )
+        self.fsck = Fsck(
+            *(settings, self._database, self.library),
+            containers=self.containers.list,
+            volumes=self.volumes.list,
         )
         self._runtime = runtime
         _LOG.info("snapshotter %s: %s", self.snapshotter.name, choice.reason)
@@ -117,6 +127,11 @@ class Engine:
         """Delete things while others go on; what is not done at the end is swept at the start."""
         with suppress(RuntimeError):  # closing
             self._trash.submit(_logged, job)
+
+
+def _registries(settings: Settings) -> hosts.Registries:
+    """As this host's files say at the moment, and the daemon's own options."""
+    return hosts.load(insecure=settings.insecure_registries, mirrors=settings.registry_mirrors)
 
 
 def _layers(roster: Roster) -> list[Digest]:

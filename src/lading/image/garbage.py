@@ -35,6 +35,18 @@ class Needs:
         return cls(frozenset((*named, *own)), layers)
 
 
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """The blobs and the layers that nothing needs.
+
+    Not *complete*, and empty, where a damaged image cannot say what it needs.
+    """
+
+    blobs: frozenset[Digest] = frozenset()
+    layers: frozenset[Digest] = frozenset()
+    complete: bool = False
+
+
 class Collector:
     """Removes blobs and layers, under the guard that keeps arrivals and removals apart."""
 
@@ -71,22 +83,31 @@ class Collector:
             held = self._leases.held()
             wanted = {*candidates, *self._postponed} - held
             self._postponed = set()
-            layers = [digest for digest in wanted - needs.layers if self._has_layer(digest)]
+            layers = (wanted - needs.layers).intersection(self._snapshotter.layers())
             freed = sum(self._free_layer(digest) for digest in layers)
             # A bare tar and the layer made of it count once.
             return freed + sum(
                 self._free_blob(digest, counted=digest in layers) for digest in wanted - needs.blobs
             )
 
-    def sweep(self) -> None:
-        """Free everything that nothing needs, unless a damaged image hides what it needs."""
+    def garbage(self) -> Garbage:
+        """What `sweep` would free now."""
         with self._guard:
-            if self._needs().complete:
-                recorded = self._layers.recorded()
-                self.collect({*self._blobs.all(), *self._snapshotter.layers(), *recorded})
+            needs, held = self._needs(), self._leases.held()
+            if not needs.complete:
+                return Garbage()
+            blobs = {*self._blobs.all(), *self._layers.recorded()} - needs.blobs - held
+            layers = set(self._snapshotter.layers()) - needs.layers - held
+            return Garbage(frozenset(blobs), frozenset(layers), complete=True)
 
-    def _has_layer(self, diff_id: Digest) -> bool:
-        return self._snapshotter.location(diff_id) is not None
+    def sweep(self) -> int:
+        """Free everything that nothing needs, unless a damaged image hides what it needs.
+
+        The bytes that were.
+        """
+        with self._guard:
+            found = self.garbage()
+            return self.collect(found.blobs | found.layers)
 
     def _free_layer(self, diff_id: Digest) -> int:
         if self._layers.arriving:  # it could be the one that arrives

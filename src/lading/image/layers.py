@@ -15,7 +15,7 @@ from typing import BinaryIO
 from lading.image.records import LayerRecord
 from lading.image.streams import Prefixed, ReadAhead, Recorded, buffered, drain
 from lading.image.validate import check_length
-from lading.layer.compression import decompress, detect
+from lading.layer.compression import compressor, decompress, detect
 from lading.oci import mediatypes
 from lading.oci.descriptor import Descriptor
 from lading.oci.digest import Digest
@@ -25,6 +25,7 @@ from lading.store.leases import Lease
 from lading.store.records import Records
 
 _HEAD = 6  # bytes that tell the compressions apart
+_PIECE = 256 * 1024
 _NAMED = ("none", "gzip", "zstd")  # a media type exists for these alone
 
 
@@ -72,9 +73,9 @@ class Layers:
         layer = self.find(blob, lease)
         if layer is None or self._snapshotter.damage(layer.diff_id, thoroughly=True):
             return None
-        return layer if self._is_tar(layer) or self._blobs.is_whole(blob) else None
+        return layer if self.is_tar(layer) or self._blobs.is_whole(blob) else None
 
-    def _is_tar(self, layer: Layer) -> bool:
+    def is_tar(self, layer: Layer) -> bool:
         """Whether the blob is the very file that the snapshotter keeps."""
         if not isinstance(self._snapshotter, KeepsTars):
             return False
@@ -134,6 +135,35 @@ class Layers:
     def open(self, blob: Digest) -> BinaryIO:
         """The uncompressed tar of the layer in *blob*, which is verified when its end is read."""
         return decompress(self._blobs.open(blob))
+
+    def pack(self, blob: Digest, lease: Lease) -> Layer:
+        """The layer in *blob* as a gzip blob, made where there is none; *lease* holds it.
+
+        BlobNotFound, DamagedBlob.
+        """
+        layer = self.find(blob, lease)
+        if layer is None:
+            raise BlobNotFound(blob)
+        packed = self._packed(layer.diff_id, lease)
+        if packed is not None:
+            return packed
+        with self._arrival(), self._blobs.write() as writer, self.open(blob) as tar:
+            squeeze = compressor("gzip")
+            while piece := tar.read(_PIECE):
+                writer.write(squeeze.compress(piece))
+            writer.write(squeeze.flush())
+            descriptor = Descriptor(mediatypes.layer("gzip"), writer.digest, writer.size)
+            self._hold(lease, descriptor.digest)
+            writer.commit()
+        record = LayerRecord(str(layer.diff_id), layer.size, descriptor.media_type)
+        self._records.put(str(descriptor.digest), record)
+        return Layer(layer.diff_id, descriptor, layer.size)
+
+    def _packed(self, diff_id: Digest, lease: Lease) -> Layer | None:
+        rows = self._records.all().items()
+        gzip = mediatypes.layer("gzip")
+        blobs = [b for b, r in rows if r.diff_id == str(diff_id) and r.media_type == gzip]
+        return next(filter(None, (self.find(Digest(blob), lease) for blob in blobs)), None)
 
     def make_mountable(self, blob: Digest, diff_id: Digest) -> None:
         """See to it that the snapshotter has the layer, from its blob if need be.

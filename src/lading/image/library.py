@@ -17,7 +17,7 @@ from lading.events import Bus
 from lading.image import catalogue, times, validate
 from lading.image.catalogue import Catalogue
 from lading.image.errors import DamagedImage, ImageNotFound
-from lading.image.garbage import Collector, Needs
+from lading.image.garbage import Collector, Garbage, Needs
 from lading.image.history import HistoryRow, history
 from lading.image.image import Image
 from lading.image.layers import Layer, Layers
@@ -81,6 +81,14 @@ class Library:
     def open(self) -> None:
         """Free what a crash left behind; for the start, before anybody stores anything."""
         self._collector.sweep()
+
+    def garbage(self) -> Garbage:
+        """What no image, no container and no operation needs."""
+        return self._collector.garbage()
+
+    def sweep(self) -> int:
+        """Free all that is garbage; the bytes that were.  Others may store things meanwhile."""
+        return self._collector.sweep()
 
     def resolve(self, text: str) -> Image:
         """The image that *text* names: name[:tag], name@digest, ID or the beginning of one.

@@ -14,7 +14,7 @@ from lading.layer.change import Change
 from lading.linux.mounts import Mount
 from lading.oci.digest import Digest
 from lading.snapshot import records
-from lading.snapshot.protocol import MISSING, KeepsTars, SnapshotNotFound, Snapshotter
+from lading.snapshot.protocol import KeepsTars, SnapshotNotFound, Snapshotter
 
 
 def joined(drivers: Sequence[Snapshotter], active: Path) -> Snapshotter:
@@ -74,21 +74,15 @@ class Joined:
             self._first.remove(key)
 
     def damage(self, layer: Digest, *, thoroughly: bool = False) -> str:
-        """What any driver that has it says."""
-        having = self._having(layer)
-        found = (driver.damage(layer, thoroughly=thoroughly) for driver in having)
-        return next(filter(None, found), "") if having else MISSING
+        """What the first driver says, as with `location`."""
+        return self._first.damage(layer, thoroughly=thoroughly)
 
     def mend(self, layer: Digest) -> bool:
-        damaged = [each for each in self._having(layer) if each.damage(layer, thoroughly=True)]
-        return bool(damaged) and all(driver.mend(layer) for driver in damaged)
+        return self._first.mend(layer)
 
     def close(self) -> None:
         for driver in self._drivers.values():
             driver.close()
-
-    def _having(self, layer: Digest) -> list[Snapshotter]:
-        return [driver for driver in self._drivers.values() if layer in driver.layers()]
 
     def _maker(self, key: str) -> Snapshotter:
         name = records.read(self._active, key).driver
