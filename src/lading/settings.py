@@ -28,6 +28,8 @@ class Settings:
     subnet: str | None = None  # of the default bridge; None: a free one
     log_max_bytes: int = 16 * 1024 * 1024  # a container's log is rotated past this
     log_max_files: int = 3
+    insecure_registries: tuple[str, ...] = ()  # beside those that Docker's files name
+    registry_mirrors: tuple[str, ...] = ()  # of docker.io, likewise
     debug: bool = False
 
     @property

@@ -58,28 +58,12 @@ async def no_plugins_here(call: Call) -> web.StreamResponse:
     raise Unsupported("lading has no plugins")
 
 
-async def no_search(call: Call) -> web.StreamResponse:
-    raise Unsupported("searching a registry is not supported by lading yet")
-
-
-async def no_login(call: Call) -> web.StreamResponse:
-    raise Unsupported("logging in to a registry is not supported by lading yet")
-
-
-async def no_distribution(call: Call) -> web.StreamResponse:
-    raise Unsupported("asking a registry for an image is not supported by lading yet")
-
-
 async def no_build(call: Call) -> web.StreamResponse:
     raise Unsupported("building images is not supported by lading yet")
 
 
 async def no_session(call: Call) -> web.StreamResponse:
     raise Unsupported("BuildKit sessions are not supported by lading")
-
-
-async def no_push(call: Call) -> web.StreamResponse:
-    raise Unsupported("pushing images is not supported by lading yet: save them to an archive")
 
 
 _SWARM = (
@@ -125,10 +109,6 @@ ROUTES = (
         Route("POST", f"/plugins/{{name...}}/{verb}", no_such_plugin)
         for verb in ("enable", "disable", "upgrade", "push", "set")
     ),
-    Route("GET", "/images/search", no_search),
-    Route("POST", "/images/{name...}/push", no_push),
-    Route("POST", "/auth", no_login),
-    Route("GET", "/distribution/{name...}/json", no_distribution),
     Route("POST", "/build", no_build),
     Route("POST", "/session", no_session),
 )

@@ -81,11 +81,7 @@ async def _save(call: Call, names: list[str]) -> web.StreamResponse:
 
 
 async def create(call: Call) -> web.StreamResponse:
-    """``docker import``, and what would be ``docker pull``."""
-    if call.query.text("fromImage"):
-        raise Unsupported(
-            "pulling images is not supported by lading yet: load an archive, or import a tar"
-        )
+    """``docker import``; what is pulled goes another way."""
     source = call.query.text("fromSrc")
     if not source:
         raise Invalid("neither an image to pull nor a source to import is named")
@@ -139,7 +135,6 @@ def _maker(call: Call) -> Callable[[Reference | None, Listener], Image]:
 
 ROUTES = (
     Route("POST", "/images/load", load),
-    Route("POST", "/images/create", create),
     Route("GET", "/images/get", save_several),
     Route("GET", "/images/{name...}/get", save_one),
     Route("POST", "/lading/v1/images/bootstrap", bootstrap_image),

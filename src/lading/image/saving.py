@@ -51,7 +51,7 @@ def save(library: Library, names: Sequence[str], out: BinaryIO) -> None:
     with library.lease() as lease:
         chosen = choose(library, names)
         for each in chosen:
-            _check(library, each.image, lease)
+            check(library, each.image, lease)
         target = ArchiveTarget(out)
         for each in chosen:
             transfer.copy(LibrarySource(library), target, each.image.manifest.descriptor)
@@ -88,7 +88,7 @@ def _parsed(text: str) -> Reference | None:
         return None
 
 
-def _check(library: Library, image: Image, lease: Lease) -> None:
+def check(library: Library, image: Image, lease: Lease) -> None:
     """See that all blobs are here and stay as long as *lease*; DamagedImage."""
     manifest = image.manifest
     for blob in (manifest.descriptor, manifest.config, *manifest.layers):
