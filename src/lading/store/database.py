@@ -32,9 +32,9 @@ SCHEMA = len(MIGRATIONS)
 class NewerSchema(Unsupported):
     """Raised for a root that a newer lading wrote."""
 
-    def __init__(self, path: Path, found: int) -> None:
+    def __init__(self, path: Path, found: int, known: int = SCHEMA) -> None:
         super().__init__(
-            f"{path} has schema {found}, and this lading knows up to {SCHEMA}: "
+            f"{path} has schema {found}, and this lading knows up to {known}: "
             "use the lading that wrote it, or a newer one"
         )
 
@@ -49,9 +49,13 @@ class DamagedDatabase(Corrupt):
 class Database:
     """The records of one root; safe to use from any thread."""
 
-    def __init__(self, path: Path) -> None:
-        """Open or make the database; NewerSchema, DamagedDatabase."""
+    def __init__(self, path: Path, migrations: Sequence[str] = MIGRATIONS) -> None:
+        """Open or make the database, and bring its tables to the last of *migrations*.
+
+        NewerSchema, DamagedDatabase.
+        """
         self._path = path
+        self._migrations = migrations
         self._lock = threading.RLock()
         self._depth = 0
         if not path.exists():  # else SQLite would make it readable to all
@@ -107,8 +111,11 @@ class Database:
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=FULL")
         (found,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if found > SCHEMA:
-            raise NewerSchema(self._path, found)
-        for version in range(found, SCHEMA):
-            script = f"BEGIN; {MIGRATIONS[version]} PRAGMA user_version={version + 1}; COMMIT;"
+        known = len(self._migrations)
+        if found > known:
+            raise NewerSchema(self._path, found, known)
+        for version in range(found, known):
+            script = (
+                f"BEGIN; {self._migrations[version]} PRAGMA user_version={version + 1}; COMMIT;"
+            )
             self._connection.executescript(script)
