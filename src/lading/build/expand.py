@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from lading.build import mounts
 from lading.build.errors import InvalidDockerfile
@@ -47,7 +47,7 @@ def expanded(instruction: I, scope: Scope) -> tuple[I, tuple[str, ...]]:
     if found is None:
         return instruction, ()
     words = _Words(instruction, scope)
-    made = cast("I", replace(instruction, **found(instruction, words)))
+    made = replace(instruction, **found(instruction, words))
     return made, tuple(words.missing)
 
 
