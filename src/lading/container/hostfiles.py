@@ -35,10 +35,10 @@ def write(directory: Path, container: Container, sandbox: Sandbox) -> None:
         _replace(directory / name, text)
 
 
-def binds(directory: Path, taken: Collection[str]) -> list[MountPoint]:
+def binds(directory: Path, taken: Collection[str], *, read_only: bool = False) -> list[MountPoint]:
     """The mounts that show them, except where the user mounts something of their own."""
     return [
-        MountPoint.bind(str(directory / name), place, recursive=False)
+        MountPoint.bind(str(directory / name), place, recursive=False, read_only=read_only)
         for place, name in PLACES.items()
         if place not in taken
     ]

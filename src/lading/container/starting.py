@@ -153,7 +153,8 @@ class Starter:
         own = self._stowage.load(container.mounts, rootfs, undo, fill=is_new)
         taken = {point.destination for point in own}
         shared = sharing.memory(container, self._places, taken, undo)
-        return [*hostfiles.binds(directory, taken), *shared, *own]
+        files = hostfiles.binds(directory, taken, read_only=container.host.readonly_rootfs)
+        return [*files, *shared, *own]
 
     def _files_directory(self, container: Container) -> Path:
         """Where hosts and its like lie: with whoever's network it shares."""

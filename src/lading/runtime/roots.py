@@ -84,7 +84,24 @@ def make_targets(root_fd: int, mounts: Iterable[MountPoint]) -> None:
     for point in points:
         destination = _normal(point.destination)
         if not any(destination.startswith(f"{other}/") for other in covered):
-            _check_target(root_fd, ensure(root_fd, destination, directory=not _is_file(point)))
+            _check_target(root_fd, _target(root_fd, point, destination))
+
+
+def _target(root_fd: int, point: MountPoint, destination: str) -> int:
+    """Open what *point* is mounted on, made if need be; an O_PATH descriptor.
+
+    A runtime gives a tmpfs the mode of the directory that it covers: one that is made for
+    it has the mode that was asked for, or the one that a tmpfs has of itself.
+    """
+    directory = not _is_file(point)
+    found = _open_existing(root_fd, destination, directory=directory)
+    if found is not None:
+        return found
+    target = ensure(root_fd, destination, directory=directory)
+    if point.type == "tmpfs":
+        asked = [option[5:] for option in point.options if option.startswith("mode=")]
+        Path(f"/proc/self/fd/{target}").chmod(int(asked[-1], 8) if asked else 0o1777)
+    return target
 
 
 def _check_target(root_fd: int, target: int) -> None:
