@@ -111,7 +111,7 @@ class Daemon:
     def lading(self, *words: str, **options: Any) -> Any:
         """Run lading's own command against this daemon."""
         program = Path(sys.executable).with_name("lading")
-        environment = {**os.environ, "LADING_HOST": self.settings.host}
+        environment = {**os.environ, **options.pop("env", {}), "LADING_HOST": self.settings.host}
         options = {"capture_output": True, "text": True, "timeout": 120, **options}
         return subprocess.run([program, *words], env=environment, check=False, **options)
 
