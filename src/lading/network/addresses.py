@@ -7,6 +7,7 @@ given back may still be remembered by a neighbour or a connection.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network
 
 from lading.errors import Conflict, Unavailable
@@ -16,7 +17,7 @@ class AddressTaken(Conflict):
     """Raised where a wanted address is somebody's."""
 
     def __init__(self, address: IPv4Address) -> None:
-        super().__init__(f"address already in use: {address}")
+        super().__init__(f"Address already in use: {address}")
 
 
 class NoAddressLeft(Unavailable):
@@ -29,19 +30,30 @@ class NoAddressLeft(Unavailable):
 class Addresses:
     """The addresses of one subnet; thread safe."""
 
-    def __init__(self, subnet: IPv4Network, gateway: IPv4Address) -> None:
+    def __init__(
+        self,
+        subnet: IPv4Network,
+        gateway: IPv4Address,
+        *,
+        pool: IPv4Network | None = None,
+        reserved: Iterable[IPv4Address] = (),
+    ) -> None:
+        """*pool*: the part that `take` gives of; *reserved* addresses are nobody's."""
         self.subnet = subnet
         self.gateway = gateway
+        self._pool = pool or subnet
         self._lock = threading.Lock()
-        self._used = {gateway, subnet.network_address, subnet.broadcast_address}
-        self._last = 0
+        ends = {subnet.network_address, subnet.broadcast_address}
+        self._kept = frozenset({gateway, *ends, *reserved})
+        self._used = set(self._kept)
+        self._last = -1
 
     def take(self) -> IPv4Address:
         """An address that nobody has, until `free`; NoAddressLeft."""
         with self._lock:
-            for step in range(1, self.subnet.num_addresses + 1):
-                offset = (self._last + step) % self.subnet.num_addresses
-                address = self.subnet.network_address + offset
+            for step in range(1, self._pool.num_addresses + 1):
+                offset = (self._last + step) % self._pool.num_addresses
+                address = self._pool.network_address + offset
                 if address not in self._used:
                     self._used.add(address)
                     self._last = offset
@@ -62,7 +74,7 @@ class Addresses:
     def free(self, address: IPv4Address) -> None:
         """Give an address back; idempotent."""
         with self._lock:
-            if address != self.gateway:
+            if address not in self._kept:
                 self._used.discard(address)
 
 

@@ -24,12 +24,14 @@ def ensure(network: Network, ports: Collection[str]) -> int:
         if network.interface not in known:
             links.add_bridge(wire, network.interface, mac_of(gateway))
         index = socket.if_nametoindex(network.interface)
+        if network.mtu:
+            links.set_mtu(wire, index, network.mtu)
         links.add_address(wire, index, IPv4Interface((gateway, subnet.prefixlen)))
         links.set_up(wire, index)
         for name in ports:
             if name in known and known[name].master != index:
                 links.set_master(wire, known[name].index, index)
-                links.open_port(wire, known[name].index)
+                links.open_port(wire, known[name].index, isolated=not network.talks)
     _let_pass(network.interface)
     return index
 

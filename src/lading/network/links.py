@@ -26,7 +26,7 @@ _UP = 1  # IFF_UP
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER = 1, 3, 4, 10
 _IFLA_LINKINFO, _IFLA_NET_NS_FD = 18, 28
 _IFLA_INFO_KIND, _IFLA_INFO_PEER, _IFLA_INFO_SLAVE_KIND, _IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
-_IFLA_BRPORT_MODE = 4
+_IFLA_BRPORT_MODE, _IFLA_BRPORT_ISOLATED = 4, 33
 _VETH_INFO_PEER = 1
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY = 1, 4, 5
@@ -101,13 +101,19 @@ def set_up(wire: Netlink, index: int) -> None:
     wire.run(_up(index))
 
 
-def open_port(wire: Netlink, index: int) -> None:
+def open_port(wire: Netlink, index: int, *, isolated: bool = False) -> None:
     """Make a bridge's port up, and let what comes in there go out there too (hairpin).
+
+    One that is *isolated* speaks to the bridge alone, and to no other such port.
 
     A container that asks for its own published port needs that where bridged packets pass
     the packet filter (br_netfilter, which other engines load): they never leave the bridge.
     """
-    mode = nested(_IFLA_INFO_SLAVE_DATA, attribute(_IFLA_BRPORT_MODE, b"\1"))
+    mode = nested(
+        _IFLA_INFO_SLAVE_DATA,
+        attribute(_IFLA_BRPORT_MODE, b"\1"),
+        attribute(_IFLA_BRPORT_ISOLATED, bytes([isolated])),
+    )
     port = nested(_IFLA_LINKINFO, text(_IFLA_INFO_SLAVE_KIND, "bridge"), mode)
     wire.run(Message(_NEWLINK, _IFINFO.pack(socket.AF_UNSPEC, 0, index, _UP, _UP) + port))
 
@@ -131,10 +137,18 @@ def add_address(wire: Netlink, index: int, address: IPv4Interface) -> None:
             raise
 
 
+def set_mtu(wire: Netlink, index: int, mtu: int) -> None:
+    """The largest packet of a link; NetlinkError where it cannot be that."""
+    wire.run(
+        Message(_NEWLINK, _IFINFO.pack(socket.AF_UNSPEC, 0, index, 0, 0) + number(_IFLA_MTU, mtu))
+    )
+
+
 def configure(
-    wire: Netlink, index: int, address: IPv4Interface, mac: str, gateway: IPv4Address
+    wire: Netlink, index: int, address: IPv4Interface, mac: str, gateway: IPv4Address | None
 ) -> None:
     """All that a container's interface needs, in one trip: both addresses, up, default route."""
+    route = () if gateway is None else (_default_route(index, gateway, _CREATE_NEW),)
     wire.run(
         Message(
             _NEWLINK,
@@ -142,14 +156,14 @@ def configure(
         ),
         _address(index, address),
         _up(index),
-        Message(
-            _NEWROUTE,
-            _RTMSG.pack(socket.AF_INET, 0, 0, 0, _TABLE_MAIN, _PROTO_BOOT, 0, _RTN_UNICAST, 0)
-            + attribute(_RTA_GATEWAY, gateway.packed)
-            + number(_RTA_OIF, index),
-            _CREATE_NEW,
-        ),
+        *route,
     )
+
+
+def lead_out(wire: Netlink, index: int, gateway: IPv4Address) -> None:
+    """Make the default route this one, whatever it was."""
+    flags = netlink.ACK | netlink.CREATE | netlink.REPLACE
+    wire.run(_default_route(index, gateway, flags))
 
 
 def addresses(wire: Netlink) -> Iterator[tuple[int, IPv4Interface]]:
@@ -184,6 +198,16 @@ def _link(body: bytes) -> Link:
 
 def _up(index: int) -> Message:
     return Message(_NEWLINK, _IFINFO.pack(socket.AF_UNSPEC, 0, index, _UP, _UP))
+
+
+def _default_route(index: int, gateway: IPv4Address, flags: int) -> Message:
+    return Message(
+        _NEWROUTE,
+        _RTMSG.pack(socket.AF_INET, 0, 0, 0, _TABLE_MAIN, _PROTO_BOOT, 0, _RTN_UNICAST, 0)
+        + attribute(_RTA_GATEWAY, gateway.packed)
+        + number(_RTA_OIF, index),
+        flags,
+    )
 
 
 def _address(index: int, address: IPv4Interface) -> Message:

@@ -1,6 +1,6 @@
 """The networks of one engine, and who is on them.
 
-A container is on its network from `attach`, before its process is made, to `detach`,
+A container is on its networks from `attach`, before its process is made, to `detach`,
 after it has ended.  An engine that goes away leaves all of it in place; the next one is
 told by `open` which containers live, keeps what is theirs and sweeps the rest.
 """
@@ -9,50 +9,50 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+import threading
+import time
+from collections.abc import Collection, Iterable
+from contextlib import ExitStack
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
-from lading.errors import Conflict, Invalid, LadingError, NotFound, Unavailable
-from lading.network import bridge, conntrack, subnets
+from lading.errors import Conflict, LadingError
+from lading.events import Bus
+from lading.image.times import rfc3339
+from lading.network import conntrack, nametext, wishes
+from lading.network.bridges import Bridges, sandbox_links
+from lading.network.endpoints import (
+    AlreadyConnected,
+    NotConnected,
+    bound_ports,
+    forwards,
+    free_interface,
+    new_endpoint,
+    told_of,
+)
 from lading.network.holds import Holds
+from lading.network.known import Known
+from lading.network.names import Names
 from lading.network.nft import NftFailed
-from lading.network.predefined import BRIDGE, predefined
-from lading.network.rules import Bridged, Forward
+from lading.network.plugs import Plugs, Wanted, check_names, lead_out
 from lading.network.sandboxes import Sandboxes
-from lading.network.segment import Segment
 from lading.network.table import Table
 from lading.network.values import (
     Attachment,
     AttachRequest,
-    Endpoint,
+    EndpointRequest,
     Network,
     NetworkMode,
     Sandbox,
 )
-from lading.network.wiring import INTERFACE, Wired, Wiring
+from lading.network.watch import Watch
+from lading.network.wiring import Wired, Wiring
+from lading.network.wishes import NetworkRequest, PredefinedNetwork
 from lading.settings import Settings
 from lading.store.database import Database
 from lading.store.records import Records
 
 _LOG = logging.getLogger(__name__)
-
-
-class NetworkNotFound(NotFound):
-    """Raised for a name, ID or prefix that no network has."""
-
-    def __init__(self, ref: str) -> None:
-        super().__init__(f"network {ref[:300]} not found")
-        self.ref = ref
-
-
-class AmbiguousNetwork(Invalid):
-    """Raised for the beginning of several networks' IDs."""
-
-    def __init__(self, ref: str, matches: int) -> None:
-        super().__init__(f"network {ref} is ambiguous ({matches} matches found on ID prefix)")
 
 
 class NotRunning(Conflict):
@@ -65,19 +65,23 @@ class NotRunning(Conflict):
 class Networks:
     """Attach containers to networks; thread safe, but for two calls about one container."""
 
-    def __init__(self, settings: Settings, database: Database) -> None:
+    def __init__(self, settings: Settings, database: Database, bus: Bus | None = None) -> None:
         """Touches nothing before `open`."""
-        instance = settings.instance
-        self._interface = f"lading-{instance}"
+        instance, run = settings.instance, settings.run_root.absolute()
+        self._default = f"lading-{instance}"
         self._wanted_subnet = settings.subnet
-        self._records: Records[Network] = Records(database, "network", Network)
+        self._bus = bus or Bus()
+        self._known = Known(Records(database, "network", Network))
         self._wiring = Wiring(settings.run_root / "netns", f"v{instance}")
         self._files = Sandboxes(settings.run_root / "sandboxes")
         self._table = Table(f"lading-{instance}")
+        self._watch = Watch(self._table)
+        self._bridges = Bridges(instance, self._known, self._wiring, self._table)
+        self._plugs = Plugs(self._known, self._bridges, self._wiring)
+        self._names = Names(run / "names", self._told)
         self._holds = Holds()
-        self._networks: dict[str, Network] = {}
         self._sandboxes: dict[str, Sandbox] = {}
-        self._segment: Segment | None = None
+        self._changing = threading.Lock()  # the set of networks
 
     def open(self, live: Collection[str] = ()) -> None:
         """Make the networks ready, and take up those of the containers that are *live*.
@@ -86,67 +90,90 @@ class Networks:
         NftUnsupported, NftFailed, OSError.
         """
         kept = self._taken_up(live)
-        connected = [wired for each in kept if (wired := _wired(each)) is not None]
         self._wiring.sweep(
             {Path(each.netns) for each in kept if each.netns and _owns_namespace(each)},
-            {wired.host_interface for wired in connected},
+            {wired.host_interface for each in kept for _, wired in sandbox_links(each)},
         )
-        self._networks = predefined(self._records, self._interface)
-        with subnets.machine_lock():
-            network = self._placed(_subnet_of(kept))
-            # The rules first: the bridge lets 127/8 through the routing code.
-            forwards = {each.container_id: _forwards(each) for each in kept}
-            self._table.open([Bridged(network.interface, IPv4Network(network.subnet))], forwards)
-            self._segment = Segment(network, self._wiring)
-            self._segment.open(connected)
+        self._known.load(self._default)
+        published = {each.container_id: forwards(each) for each in kept}
+        self._bridges.open(kept, published, self._wanted_subnet)
+        self._watch.open()
+        self._tell_names()
 
     def restore(self) -> None:
-        """Put bridge and packet rules right again, whatever others did to them."""
+        """Put bridges and packet rules right again, whatever others did to them."""
         self._table.restore()
-        self._opened().restore()
+        self._bridges.restore()
 
     def close(self) -> None:
         """Let go; who is attached stays so.  Idempotent."""
-        if self._segment is not None:
-            self._segment.close()
+        self._watch.close()
+        self._bridges.close()
         self._table.close()
 
     def clear(self) -> None:
         """Remove everything from the host; idempotent, and possible without `open`."""
         self.close()
+        self._names.clear()
         self._wiring.clear()
         self._files.clear()
         self._table.remove()
         self._table.close()
-        bridge.remove(self._interface)
+        self._bridges.clear()
         self._sandboxes.clear()
+
+    # The networks themselves.
 
     def networks(self) -> list[Network]:
         """Every network, by name."""
-        return [self._networks[name] for name in sorted(self._networks)]
+        return self._known.all()
 
     def find(self, ref: str) -> Network:
         """By full ID, name or unique prefix, in Docker's order; NetworkNotFound."""
-        known = self.networks()
-        exact = [n for n in known if n.id == ref] or [n for n in known if n.name == ref]
-        found = exact or [n for n in known if ref and n.id.startswith(ref)]
-        if not found:
-            raise NetworkNotFound(ref)
-        if len(found) > 1:
-            raise AmbiguousNetwork(ref, len(found))
-        return found[0]
+        return self._known.find(ref)
+
+    def create(self, asked: NetworkRequest) -> Network:
+        """A network that is durable and ready.
+
+        What `wishes.network` raises, NetworkExists, PoolOverlaps, SubnetTaken, InterfaceTaken.
+        """
+        wanted = wishes.network(asked, secrets.token_hex(32), rfc3339(time.time_ns()))
+        with self._changing:
+            self._known.check_free(wanted.name)
+            made = self._bridges.add(wanted)
+        self._announce([made], "create")
+        return made
+
+    def remove(self, ref: str) -> Network:
+        """Remove a network that nobody is on; NetworkNotFound, PredefinedNetwork, NetworkInUse."""
+        with self._changing:
+            network = self._known.find(ref)
+            if network.predefined:
+                raise PredefinedNetwork(
+                    f"{network.name} is a pre-defined network and cannot be removed"
+                )
+            self._bridges.remove(network)
+        self._announce([network], "destroy")
+        return network
+
+    # Who is on them.
 
     def sandbox(self, container_id: str) -> Sandbox | None:
         """What an attached container has of the network."""
         return self._sandboxes.get(container_id)
 
     def attach(self, container_id: str, request: AttachRequest) -> Attachment:
-        """Give a container its network: all that *request* asks for, or nothing.
+        """Give a container its networks: all that *request* asks for, or nothing.
 
-        NetworkNotFound, NotRunning, NoAddressLeft, what `Holds.hold` raises, NftFailed, OSError.
+        NetworkNotFound, NotRunning, NoAddressLeft, NoNameServer, what `Holds.hold` and
+        `Segment.join` raise, NftFailed, OSError.
         """
         self.detach(container_id)
-        sandbox = Sandbox(container_id, request.name, str(request.mode))
+        sandbox = Sandbox(
+            *(container_id, request.name, str(request.mode)),
+            hostname=request.hostname,
+            dns=request.dns,
+        )
         with ExitStack() as undo:
             if request.mode.kind == "container":
                 joined = self._attached(request.joins or request.mode.name)
@@ -155,8 +182,13 @@ class Networks:
             else:
                 attachment = self._endowed(sandbox, request, undo)
             self._files.put(attachment.sandbox)
+            undo.callback(self._files.remove, container_id)
+            self._sandboxes[container_id] = attachment.sandbox
+            undo.callback(self._sandboxes.pop, container_id, None)
+            if _has_names(attachment.sandbox):
+                self._names.tell()
             undo.pop_all()
-        self._sandboxes[container_id] = attachment.sandbox
+        self._announce(self._of(attachment.sandbox), "connect", container_id)
         return attachment
 
     def detach(self, container_id: str) -> None:
@@ -170,60 +202,103 @@ class Networks:
             _LOG.exception("the ports of container %s are still sent on", container_id[:12])
         self._holds.release(sandbox.ports)
         self._files.remove(container_id)
-        wired = _wired(sandbox)
-        if wired is not None:
-            self._opened().disconnect(wired)
-        elif sandbox.netns and _owns_namespace(sandbox):
+        plugged = sandbox_links(sandbox)
+        for network_id, wired in plugged:
+            self._plugs.unplug(network_id, wired)
+        if not plugged and sandbox.netns and _owns_namespace(sandbox):
             self._wiring.remove(Path(sandbox.netns), "")
+        if _has_names(sandbox):
+            self._tell_names()
+        self._announce(self._of(sandbox), "disconnect", container_id)
+
+    def connect(self, container_id: str, wish: EndpointRequest) -> Sandbox:
+        """Put a running container on one more network, at once.
+
+        NotRunning, AlreadyConnected, what `attach` raises; nothing has changed then.
+        """
+        sandbox = self._attached(container_id)
+        network = self._known.find(wish.network)
+        if sandbox.endpoint(network.id) is not None:
+            raise AlreadyConnected(sandbox.name, network)
+        check_names([network])
+        with ExitStack() as undo:
+            interface = free_interface(sandbox)
+            endpoint = self._plugs.plug(sandbox, network, wish, interface, undo)
+            changed = replace(sandbox, endpoints=(*sandbox.endpoints, endpoint))
+            undo.callback(self._settle, changed, sandbox)
+            self._settle(sandbox, changed)
+            undo.pop_all()
+        self._announce([network], "connect", container_id)
+        return changed
+
+    def disconnect(self, container_id: str, network: Network) -> Sandbox:
+        """Take a running container off a network, at once; NotRunning, NotConnected."""
+        sandbox = self._attached(container_id)
+        endpoint = sandbox.endpoint(network.id)
+        if endpoint is None:
+            raise NotConnected(container_id, network)
+        rest = tuple(each for each in sandbox.endpoints if each is not endpoint)
+        changed = replace(sandbox, endpoints=rest)
+        # Before the others' rules and routes: its own route is to be gone when another is set.
+        self._plugs.unplug(network.id, Wired.of(endpoint, None), wait=True)
+        self._settle(sandbox, changed)
+        self._announce([network], "disconnect", container_id)
+        return changed
+
+    def rename(self, container_id: str, name: str) -> None:
+        """Call a container by another name, where it is on networks that have names."""
+        sandbox = self._sandboxes.get(container_id)
+        if sandbox is not None:
+            self._sandboxes[container_id] = changed = replace(sandbox, name=name)
+            self._files.put(changed)
+            self._tell_names()
 
     def _endowed(self, sandbox: Sandbox, request: AttachRequest, undo: ExitStack) -> Attachment:
-        """An attachment to a network of its own, or the host's."""
-        network = self._network(request.mode)
-        endpoint = Endpoint(secrets.token_hex(32), network.id, network.name)
-        sandbox = replace(sandbox, endpoints=(endpoint,))
-        if network.driver == "host":
+        """An attachment to networks of its own, or the host's."""
+        wanted = self._plugs.wanted(request)
+        kinds = {network.driver for _, network in wanted}
+        if wanted and kinds == {"bridge"}:
+            return self._bridged(sandbox, request, wanted, undo)
+        # On host, on none, or on nothing at all: there is nothing to be plugged in.
+        sandbox = replace(sandbox, endpoints=tuple(new_endpoint(*each) for each in wanted))
+        if "host" in kinds:
             return Attachment(sandbox)
-        if network.driver == "null":
-            netns = self._wiring.bare().netns
-            undo.callback(self._wiring.remove, netns, "")
-            return Attachment(replace(sandbox, netns=str(netns)))
-        return self._bridged(sandbox, request, undo)
+        netns = self._wiring.bare().netns
+        undo.callback(self._wiring.remove, netns, "")
+        return Attachment(replace(sandbox, netns=str(netns)))
 
-    def _bridged(self, sandbox: Sandbox, request: AttachRequest, undo: ExitStack) -> Attachment:
-        """An attachment to the bridge; the ports first: they are what is most often refused."""
-        endpoint, segment = sandbox.endpoints[0], self._opened()
-        with _told_of(endpoint, request):
-            bindings, sockets = self._holds.hold(request.ports)
+    def _bridged(
+        self, sandbox: Sandbox, request: AttachRequest, wanted: Wanted, undo: ExitStack
+    ) -> Attachment:
+        """An attachment to bridges; the ports first: they are what is most often refused."""
+        first = new_endpoint(*wanted[0])
+        with told_of(first, request):
+            bindings, sockets = self._holds.hold(bound_ports(request.ports, wanted))
         undo.callback(self._holds.release, bindings)
         for held in sockets:
             undo.callback(held.close)
-        wired = segment.connect(request.mac)
-        undo.callback(segment.disconnect, wired)
-        sandbox = replace(
-            sandbox,
-            netns=str(wired.netns),
-            endpoints=(_filled(endpoint, wired, self._networks[endpoint.network]),),
-            ports=tuple(bindings),
-        )
-        with _told_of(endpoint, request):
-            self._table.publish(sandbox.container_id, _forwards(sandbox))
+        sandbox = self._plugs.plugged(replace(sandbox, ports=tuple(bindings)), wanted, undo)
+        with told_of(first, request):
+            self._table.publish(sandbox.container_id, forwards(sandbox))
         undo.callback(self._table.withdraw, sandbox.container_id)
         conntrack.forget_udp_ports(each.host_port for each in bindings if each.proto == "udp")
         return Attachment(sandbox, tuple(sockets))
 
-    def _network(self, mode: NetworkMode) -> Network:
-        return self.find(mode.name or mode.kind)
+    def _settle(self, before: Sandbox, after: Sandbox) -> None:
+        """Have *after* instead of *before*, on what is plugged in already."""
+        lead_out(after)
+        if forwards(before) != forwards(after):
+            self._table.withdraw(after.container_id)
+            self._table.publish(after.container_id, forwards(after))
+        self._files.put(after)
+        self._sandboxes[after.container_id] = after
+        self._names.tell()
 
     def _attached(self, container_id: str) -> Sandbox:
         sandbox = self._sandboxes.get(container_id)
         if sandbox is None:
             raise NotRunning(container_id)
         return sandbox
-
-    def _opened(self) -> Segment:
-        if self._segment is None:
-            raise Unavailable("the networks are not open")
-        return self._segment
 
     def _taken_up(self, live: Collection[str]) -> list[Sandbox]:
         """The sandboxes of the containers that are *live*; those of others are forgotten."""
@@ -235,71 +310,30 @@ class Networks:
                 self._files.remove(sandbox.container_id)
         return list(self._sandboxes.values())
 
-    def _placed(self, lived_in: IPv4Network | None) -> Network:
-        """The default bridge with a subnet: the one *lived_in*, or one that is free here."""
-        network = self._networks[BRIDGE]
-        if lived_in and self._wanted_subnet not in (None, str(lived_in)):
-            _LOG.warning("the bridge keeps %s as long as containers are on it", lived_in)
-        subnet = lived_in or subnets.choose(
-            self._interface, wanted=self._wanted_subnet, before=network.subnet
-        )
-        placed = replace(network, subnet=str(subnet), gateway=str(subnets.gateway_of(subnet)))
-        if placed != network:
-            self._records.put(placed.id, placed)
-            self._networks[BRIDGE] = placed
-        if bridge.subnet_of(self._interface) not in (None, subnet):
-            bridge.remove(self._interface)
-        return placed
+    def _told(self) -> nametext.Told:
+        return nametext.told(self._known.all(), list(self._sandboxes.values()))
 
+    def _tell_names(self) -> None:
+        """Have the names right; where that fails, containers are still on their networks."""
+        try:
+            self._names.tell()
+        except (LadingError, OSError):
+            _LOG.exception("names on user networks are not what they should be")
 
-@contextmanager
-def _told_of(endpoint: Endpoint, request: AttachRequest) -> Iterator[None]:
-    """Put Docker's words for whose port it is before what is raised."""
-    try:
-        yield
-    except LadingError as error:
-        error.args = (
-            "driver failed programming external connectivity on endpoint "
-            f"{request.name} ({endpoint.id}): {error}",
-        )
-        raise
+    def _announce(self, networks: Iterable[Network], action: str, container_id: str = "") -> None:
+        member = {"container": container_id} if container_id else {}
+        for network in networks:
+            told = {**member, "name": network.name, "type": network.driver}
+            self._bus.publish("network", action, network.id, told)
 
-
-def _filled(endpoint: Endpoint, wired: Wired, network: Network) -> Endpoint:
-    return replace(
-        endpoint,
-        interface=INTERFACE,
-        host_interface=wired.host_interface,
-        address=str(wired.address),
-        prefix_length=IPv4Network(network.subnet).prefixlen,
-        gateway=network.gateway,
-        mac=wired.mac,
-    )
+    def _of(self, sandbox: Sandbox) -> list[Network]:
+        found = [self._known.get(each.network_id) for each in sandbox.endpoints]
+        return [network for network in found if network is not None]
 
 
 def _owns_namespace(sandbox: Sandbox) -> bool:
     return NetworkMode.parse(sandbox.mode).is_private
 
 
-def _wired(sandbox: Sandbox) -> Wired | None:
-    """What of a sandbox is on the bridge, None when nothing is."""
-    for endpoint in sandbox.endpoints:
-        if endpoint.address and sandbox.netns:
-            address = IPv4Address(endpoint.address)
-            return Wired(Path(sandbox.netns), endpoint.host_interface, address, endpoint.mac)
-    return None
-
-
-def _forwards(sandbox: Sandbox) -> tuple[Forward, ...]:
-    return tuple(
-        Forward(each.proto, each.host_ip, each.host_port, sandbox.address, each.container_port)
-        for each in sandbox.ports
-    )
-
-
-def _subnet_of(sandboxes: Iterable[Sandbox]) -> IPv4Network | None:
-    """The subnet that containers are on, None when none is on any."""
-    for endpoint in (each for sandbox in sandboxes for each in sandbox.endpoints):
-        if endpoint.address:
-            return IPv4Interface(f"{endpoint.address}/{endpoint.prefix_length}").network
-    return None
+def _has_names(sandbox: Sandbox) -> bool:
+    return any(endpoint.resolver for endpoint in sandbox.endpoints)

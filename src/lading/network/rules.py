@@ -20,6 +20,10 @@ class Bridged:
 
     interface: str
     subnet: IPv4Network
+    talks: bool = True  # among its own
+    masquerades: bool = True
+    internal: bool = False
+    resolver: str = ""  # the address that answers for names there, "" for none
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +48,19 @@ class Forward:
 def table_text(table: str, bridges: Iterable[Bridged], forwards: Iterable[Forward]) -> str:
     """Replace the whole of *table*, in one transaction: no packet sees it half made."""
     every = list(bridges)
-    names = ", ".join(f'"{b.interface}"' for b in every)
-    talking = ", ".join(f'"{b.interface}" . "{b.interface}"' for b in every)
+    asked = [b for b in every if b.resolver]
     return (
         f"add table inet {table}\n"
         f"delete table inet {table}\n"
         + _TABLE.format(
             table=table,
-            bridges=_elements(names),
-            subnets=_elements(", ".join(str(b.subnet) for b in every)),
-            talking=_elements(talking),
+            bridges=_elements(f'"{b.interface}"' for b in every),
+            internal=_elements(f'"{b.interface}"' for b in every if b.internal),
+            subnets=_elements(str(b.subnet) for b in every),
+            masked=_elements(str(b.subnet) for b in every if b.masquerades),
+            talking=_elements(f'"{b.interface}" . "{b.interface}"' for b in every if b.talks),
+            resolving=_elements(b.resolver for b in asked),
+            resolvers=_elements(f'"{b.interface}" . {b.resolver}' for b in asked),
         )
         + publish_text(table, forwards)
     )
@@ -82,7 +89,8 @@ def withdraw_text(table: str, forwards: Iterable[Forward]) -> str:
     )
 
 
-def _elements(text: str) -> str:
+def _elements(each: Iterable[str]) -> str:
+    text = ", ".join(each)
     return f"elements = {{ {text} }}" if text else ""
 
 
@@ -96,13 +104,20 @@ def _elements(text: str) -> str:
 #   everything that leaves for elsewhere.
 # - inward: nothing comes in that was not asked for, published, or from the same bridge; other
 #   bridges are elsewhere.
+# - forward: a closed network's containers reach nobody elsewhere, by no published port either.
+# - asked: a network's names are for its own containers, and one that is closed has no other
+#   resolver on this host.
 # - outward: what conntrack cannot follow is not translated either, and would carry the
 #   container's own address outside.
 _TABLE = """\
 table inet {table} {{
   set bridges {{ type ifname; {bridges}; }}
+  set internal {{ type ifname; {internal}; }}
   set talking {{ type ifname . ifname; {talking}; }}
   set subnets {{ type ipv4_addr; flags interval; {subnets}; }}
+  set masked {{ type ipv4_addr; flags interval; {masked}; }}
+  set resolving {{ type ipv4_addr; {resolving}; }}
+  set resolvers {{ type ifname . ipv4_addr; {resolvers}; }}
   map published {{ type inet_proto . inet_service : ipv4_addr . inet_service; }}
   map published_at {{ type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }}
   chain early {{
@@ -126,10 +141,18 @@ table inet {table} {{
     type nat hook postrouting priority 100; policy accept;
     oifname @bridges ip saddr 127.0.0.0/8 masquerade
     oifname @bridges ip saddr @subnets ct status dnat masquerade
-    oifname != @bridges ip saddr @subnets masquerade
+    oifname != @bridges ip saddr @masked masquerade
+  }}
+  chain asked {{
+    type filter hook input priority 0; policy accept;
+    iifname @internal meta l4proto {{ tcp, udp }} th dport 53 iifname . ip daddr != @resolvers drop
+    iifname @bridges ip daddr @resolving meta l4proto {{ tcp, udp }} th dport 53 \
+      iifname . ip daddr != @resolvers drop
   }}
   chain forward {{
     type filter hook forward priority 0; policy accept;
+    iifname @internal iifname . oifname != @talking drop
+    oifname @internal iifname . oifname != @talking drop
     oifname @bridges goto inward
     iifname @bridges goto outward
   }}

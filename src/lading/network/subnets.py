@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-from lading.errors import Conflict, Invalid
+from lading.errors import Conflict, Denied, Invalid
 from lading.network import hostdns, links
 from lading.network.netlink import Netlink
 
@@ -33,6 +33,13 @@ class InvalidSubnet(Invalid):
 
 class SubnetTaken(Conflict):
     """Raised where a subnet overlaps with one that the machine uses already."""
+
+
+class PoolOverlaps(Denied):
+    """Raised where a subnet overlaps with another network's, in Docker's words."""
+
+    def __init__(self) -> None:
+        super().__init__("invalid pool request: Pool overlaps with other one on this address space")
 
 
 @contextmanager
@@ -78,13 +85,22 @@ def check_free(subnet: IPv4Network, taken: Iterable[IPv4Network]) -> None:
             raise SubnetTaken(f"subnet {subnet} overlaps with {network}, which this host uses")
 
 
-def choose(interface: str, *, wanted: str | None, before: str) -> IPv4Network:
+def check_apart(subnet: IPv4Network, others: Iterable[IPv4Network]) -> None:
+    """PoolOverlaps when *subnet* overlaps with one of this engine's own."""
+    if any(map(subnet.overlaps, others)):
+        raise PoolOverlaps
+
+
+def choose(
+    interface: str, *, wanted: str | None, before: str, others: Iterable[IPv4Network] = ()
+) -> IPv4Network:
     """The subnet for a bridge: *wanted*, else the one it had *before* if that is free, else any.
 
+    *others* are kept free as well: what networks have whose bridges are not there yet.
     The caller holds `machine_lock`.  InvalidSubnet; SubnetTaken when *wanted* is somebody's.
     """
     with Netlink() as wire:
-        used = taken(wire, interface, hostdns.server_addresses())
+        used = [*taken(wire, interface, hostdns.server_addresses()), *others]
     if wanted is not None:
         subnet = parse_subnet(wanted)
         check_free(subnet, used)

@@ -7,6 +7,7 @@ change that the kernel refuses for that, and by `restore`.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from lading.network import rules
@@ -23,6 +24,11 @@ class Table:
         self._bridges: tuple[Bridged, ...] = ()
         self._forwards: dict[str, tuple[Forward, ...]] = {}
         self._nft: Nft | None = None
+        self._shape: Counter[str] | None = None  # what was there when it was made
+
+    @property
+    def name(self) -> str:
+        return self._name
 
     def open(self, bridges: Sequence[Bridged], forwards: Mapping[str, Sequence[Forward]]) -> None:
         """Make the table anew, with what is published already; NftUnsupported, NftFailed."""
@@ -30,6 +36,16 @@ class Table:
             self._bridges = tuple(bridges)
             self._forwards = {owner: tuple(each) for owner, each in forwards.items()}
             self._replace()
+
+    def set_bridges(self, bridges: Sequence[Bridged]) -> None:
+        """Have the rules for just these bridges; NftFailed."""
+        with self._lock:
+            before, self._bridges = self._bridges, tuple(bridges)
+            try:
+                self._replace()
+            except NftFailed:
+                self._bridges = before
+                raise
 
     def publish(self, owner: str, forwards: Sequence[Forward]) -> None:
         """Let packets through to a container's ports: to all or to none; NftFailed."""
@@ -55,6 +71,11 @@ class Table:
         with self._lock:
             self._replace()
 
+    def is_whole(self) -> bool:
+        """Whether all is there that belongs in it; NftFailed where even the table is gone."""
+        with self._lock:
+            return self._nft is None or self._listed() == self._shape
+
     def close(self) -> None:
         """Idempotent."""
         with self._lock:
@@ -76,6 +97,17 @@ class Table:
     def _replace(self) -> None:
         forwards = [forward for each in self._forwards.values() for forward in each]
         self._run(rules.table_text(self._name, self._bridges, forwards))
+        self._shape = self._listed()
+
+    def _listed(self) -> Counter[str]:
+        """How many rules, chains and sets there are, and which fixed elements."""
+        assert self._nft is not None
+        found: Counter[str] = Counter()
+        for thing in self._nft.listed(f"table inet {self._name}"):
+            ((kind, facts),) = thing.items()
+            fixed = sorted(map(str, facts.get("elem", ()))) if kind == "set" else []
+            found[f"{kind} {facts.get('name', facts.get('chain'))} {fixed}"] += 1
+        return found
 
     def _run(self, commands: str) -> None:
         if self._nft is None:

@@ -15,6 +15,13 @@ from dataclasses import dataclass, field
 from lading.errors import Invalid
 
 PROTOCOLS = ("tcp", "udp", "sctp")
+PREDEFINED = ("bridge", "host", "none")
+_BRIDGE = "com.docker.network.bridge"
+BRIDGE_NAME = f"{_BRIDGE}.name"
+ICC = f"{_BRIDGE}.enable_icc"
+MASQUERADE = f"{_BRIDGE}.enable_ip_masquerade"
+HOST_BINDING = f"{_BRIDGE}.host_binding_ipv4"
+MTU = "com.docker.network.driver.mtu"
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.IGNORECASE)
 
 
@@ -86,6 +93,34 @@ class Network:
     internal: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
+    configured: bool = False  # whether the user chose the subnet
+    ip_range: str = ""  # what addresses are given out of, "" for the whole subnet
+    reserved: Mapping[str, str] = field(default_factory=dict)  # addresses never given out
+
+    @property
+    def predefined(self) -> bool:
+        """Whether it is one that every engine has."""
+        return self.name in PREDEFINED
+
+    @property
+    def has_names(self) -> bool:
+        """Whether containers on it find each other by name: the default bridge has none."""
+        return self.driver == "bridge" and not self.predefined
+
+    @property
+    def mtu(self) -> int:
+        """0 for what the kernel chooses."""
+        return int(self.options.get(MTU, "0"))
+
+    @property
+    def talks(self) -> bool:
+        """Whether its containers may talk to each other."""
+        return truth(self.options.get(ICC, "true"))
+
+    @property
+    def masquerades(self) -> bool:
+        """Whether its containers are seen outside as this host."""
+        return truth(self.options.get(MASQUERADE, "true")) and not self.internal
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +162,9 @@ class Endpoint:
     gateway: str = ""
     mac: str = ""
     aliases: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()  # CONTAINER:ALIAS
+    resolver: str = ""  # who answers for names, "" on networks that have none
+    priority: int = 0  # the highest leads out
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,23 +181,49 @@ class Sandbox:
     netns: str | None = None
     endpoints: tuple[Endpoint, ...] = ()
     ports: tuple[PortBinding, ...] = ()
+    hostname: str = ""
+    dns: tuple[str, ...] = ()  # the servers to ask for what is no container's name
+
+    @property
+    def way_out(self) -> Endpoint | None:
+        """The endpoint that the default route and published ports use; None: there is no way."""
+        leading = [each for each in self.endpoints if each.gateway]
+        return min(leading, key=lambda each: (-each.priority, each.network), default=None)
 
     @property
     def address(self) -> str:
-        """The first endpoint's address; ``""`` when there is none."""
-        return next((e.address for e in self.endpoints if e.address), "")
+        """Where it is reached; ``""`` when nowhere."""
+        first = next((e.address for e in self.endpoints if e.address), "")
+        return self.way_out.address if self.way_out else first
 
     @property
     def gateway(self) -> str:
-        return next((e.gateway for e in self.endpoints if e.gateway), "")
+        return self.way_out.gateway if self.way_out else ""
+
+    def endpoint(self, network_id: str) -> Endpoint | None:
+        """Its place on one network."""
+        return next((e for e in self.endpoints if e.network_id == network_id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRequest:
+    """What a container wants of one network; *address* is ``""`` for any."""
+
+    network: str
+    address: str = ""
+    mac: str | None = None
+    aliases: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class AttachRequest:
     """What a container wants of the network.
 
-    *name* is the container's (without a slash), for messages.  *joins* is the full ID of
-    the container meant by ``container:X``: whoever resolves names has resolved it.
+    *name* is the container's (without a slash).  *joins* is the full ID of the container
+    meant by ``container:X``: whoever resolves names has resolved it.  *endpoints* are the
+    networks to be on, None for what the mode alone says.
     """
 
     name: str
@@ -167,6 +231,9 @@ class AttachRequest:
     ports: tuple[PortRequest, ...] = ()
     mac: str | None = None
     joins: str | None = None
+    endpoints: tuple[EndpointRequest, ...] | None = None
+    hostname: str = ""
+    dns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,3 +265,12 @@ def parse_mac(text: str) -> str:
     if int(mac[:2], 16) & 1 or mac == "00:00:00:00:00:00":
         raise InvalidMac(f"invalid MAC address (not unicast): {text}")
     return mac
+
+
+def truth(text: str) -> bool:
+    """What a driver's switch says, as Go reads it; a ValueError for anything else."""
+    if text in ("1", "t", "T", "true", "TRUE", "True"):
+        return True
+    if text in ("0", "f", "F", "false", "FALSE", "False"):
+        return False
+    raise ValueError(text)

@@ -19,6 +19,7 @@ from lading.linux.namespaces import inside, make_netns, remove_netns
 from lading.network import links
 from lading.network.addresses import mac_of
 from lading.network.netlink import Netlink
+from lading.network.values import Endpoint
 
 INTERFACE = "eth0"
 _SYSCTL = Path("/proc/sys/net")
@@ -32,12 +33,21 @@ _DEFAULTS = {
 
 @dataclass(frozen=True, slots=True)
 class Wired:
-    """A namespace ready for a container; *host_interface* is ``""`` where only lo is in it."""
+    """A container's interface on a bridge, and its namespace, where that is to go with it.
 
-    netns: Path
+    *host_interface* is ``""`` where only lo is in it.
+    """
+
+    netns: Path | None
     host_interface: str = ""
     address: IPv4Address | None = None
     mac: str = ""
+
+    @classmethod
+    def of(cls, endpoint: Endpoint, netns: str | None) -> Wired:
+        """What *endpoint* says is there."""
+        address = IPv4Address(endpoint.address)
+        return cls(Path(netns) if netns else None, endpoint.host_interface, address, endpoint.mac)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +56,12 @@ class Place:
 
     bridge: str
     subnet: IPv4Network
-    gateway: IPv4Address
+    gateway: IPv4Address | None  # None: no way out by here, or none yet
     address: IPv4Address
     mac: str | None = None  # None: the one that goes with the address
+    interface: str = INTERFACE
+    mtu: int = 0  # 0: the kernel's own choice
+    isolated: bool = False
 
 
 class Wiring:
@@ -68,22 +81,30 @@ class Wiring:
     def wired(self, place: Place) -> Wired:
         """A namespace with an interface on a bridge, its address and its way out; OSError."""
         path = self._new_path()
-        mac = place.mac or mac_of(place.address)
-        host_end = f"{self._prefix}{secrets.token_hex(3)}"
         with ExitStack() as undo:
             make_netns(path, _prepare)
             undo.callback(remove_netns, path)
-            _connect(path, host_end, place.bridge)
-            undo.callback(self.remove_link, host_end)
-            inside(path, lambda: _configure(place, mac))
+            wired = self.joined(path, place)
             undo.pop_all()
-        return Wired(path, host_end, place.address, mac)
+        return wired
 
-    def remove(self, netns: Path, host_interface: str) -> None:
-        """Remove a namespace and its link; idempotent."""
+    def joined(self, netns: Path, place: Place) -> Wired:
+        """One more interface for a namespace that is there; OSError, and nothing is left."""
+        mac = place.mac or mac_of(place.address)
+        host_end = f"{self._prefix}{secrets.token_hex(3)}"
+        with ExitStack() as undo:
+            _connect(netns, host_end, place)
+            undo.callback(self.remove_link, host_end)
+            inside(netns, lambda: _configure(place, mac))
+            undo.pop_all()
+        return Wired(netns, host_end, place.address, mac)
+
+    def remove(self, netns: Path | None, host_interface: str) -> None:
+        """Remove a namespace and a link; idempotent."""
         if host_interface:
             self.remove_link(host_interface)
-        remove_netns(netns)
+        if netns is not None:
+            remove_netns(netns)
 
     def remove_link(self, name: str) -> None:
         with Netlink() as wire:
@@ -118,25 +139,41 @@ def _prepare() -> None:
         _write(_SYSCTL / name, value)
 
 
-def _connect(netns: Path, host_end: str, bridge: str) -> None:
+def lead_out(netns: Path, interface: str, gateway: IPv4Address) -> None:
+    """Make the namespace's default route go by one of its interfaces; OSError."""
+
+    def lead() -> None:
+        with Netlink() as wire:
+            links.lead_out(wire, socket.if_nametoindex(interface), gateway)
+
+    inside(netns, lead)
+
+
+def _connect(netns: Path, host_end: str, place: Place) -> None:
     descriptor = os.open(netns, os.O_RDONLY | os.O_CLOEXEC)
     try:
         with Netlink() as wire:
-            links.add_veth(wire, host_end, socket.if_nametoindex(bridge), INTERFACE, descriptor)
+            bridge = socket.if_nametoindex(place.bridge)
+            links.add_veth(wire, host_end, bridge, place.interface, descriptor)
             _without_ipv6(host_end)
-            links.open_port(wire, socket.if_nametoindex(host_end))
+            index = socket.if_nametoindex(host_end)
+            if place.mtu:
+                links.set_mtu(wire, index, place.mtu)
+            links.open_port(wire, index, isolated=place.isolated)
     finally:
         os.close(descriptor)
 
 
 def _configure(place: Place, mac: str) -> None:
     """What the container's end gets; runs inside its namespace."""
-    _without_ipv6(INTERFACE)
+    _without_ipv6(place.interface)
     # Neighbours may remember another's Ethernet address for this one's: tell them.
-    _write(_SYSCTL / "ipv4/conf" / INTERFACE / "arp_notify", "1")
+    _write(_SYSCTL / "ipv4/conf" / place.interface / "arp_notify", "1")
     address = IPv4Interface((place.address, place.subnet.prefixlen))
     with Netlink() as wire:
-        index = socket.if_nametoindex(INTERFACE)
+        index = socket.if_nametoindex(place.interface)
+        if place.mtu:
+            links.set_mtu(wire, index, place.mtu)
         links.configure(wire, index, address, mac, place.gateway)
 
 
