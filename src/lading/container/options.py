@@ -280,7 +280,13 @@ class CreateRequest(Config, frozen=True):
     @property
     def config(self) -> Config:
         """The part that is the same on every host."""
-        return Config(**{name: getattr(self, name) for name in Config.__struct_fields__})
+        same = {name: getattr(self, name) for name in Config.__struct_fields__}
+        return Config(**{**same, "mac_address": self.mac_address or self._mac_of_endpoint()})
+
+    def _mac_of_endpoint(self) -> str:
+        """Since version 1.44 of the API a link's address is asked for with its network."""
+        endpoints = list((self.networking_config.endpoints_config or {}).values())
+        return endpoints[0].mac_address if len(endpoints) == 1 else ""
 
 
 class UpdateRequest(Resources, frozen=True):
