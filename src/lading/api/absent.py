@@ -58,10 +58,6 @@ async def no_plugins_here(call: Call) -> web.StreamResponse:
     raise Unsupported("lading has no plugins")
 
 
-async def no_build(call: Call) -> web.StreamResponse:
-    raise Unsupported("building images is not supported by lading yet")
-
-
 async def no_session(call: Call) -> web.StreamResponse:
     raise Unsupported("BuildKit sessions are not supported by lading")
 
@@ -109,6 +105,5 @@ ROUTES = (
         Route("POST", f"/plugins/{{name...}}/{verb}", no_such_plugin)
         for verb in ("enable", "disable", "upgrade", "push", "set")
     ),
-    Route("POST", "/build", no_build),
     Route("POST", "/session", no_session),
 )

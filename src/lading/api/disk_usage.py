@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from lading.api import image_shapes, replies, volumes
+from lading.api import builds, image_shapes, replies, volumes
 from lading.api.call import Call
 from lading.api.container_list import listed
 from lading.api.filters import Filters
@@ -70,7 +70,7 @@ def _volumes(engine: Engine) -> Json:
 
 
 def _build_cache(engine: Engine) -> Json:
-    return {"BuildCache": []}
+    return {"BuildCache": [builds.shown(row) for row in engine.builds.usage()]}
 
 
 _PARTS: Mapping[str, Callable[[Engine], Json]] = {

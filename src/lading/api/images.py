@@ -139,15 +139,9 @@ async def prune(call: Call) -> web.StreamResponse:
     return replies.json({"ImagesDeleted": shapes.removals(gone) or None, "SpaceReclaimed": size})
 
 
-async def prune_build_cache(call: Call) -> web.StreamResponse:
-    """There is none: nothing to free."""
-    return replies.json({"CachesDeleted": None, "SpaceReclaimed": 0})
-
-
 ROUTES = (
     Route("GET", "/images/json", list_all),
     Route("POST", "/images/prune", prune),
-    Route("POST", "/build/prune", prune_build_cache),
     Route("GET", "/images/{name...}/json", inspect),
     Route("GET", "/images/{name...}/history", show_history),
     Route("POST", "/images/{name...}/tag", tag),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lading.api import (
     absent,
     attach,
+    builds,
     checking,
     commit,
     container_list,
@@ -35,6 +36,7 @@ ROUTES = (
     *files.ROUTES,
     *commit.ROUTES,
     *sharing.ROUTES,
+    *builds.ROUTES,
     *image_streams.ROUTES,
     *images.ROUTES,
     *volumes.ROUTES,

@@ -12,6 +12,7 @@ from lading.container.commit import Committer
 from lading.container.control import Control
 from lading.container.creation import Creator
 from lading.container.ending import Ender
+from lading.container.errands import Errands
 from lading.container.execs import Execs
 from lading.container.files import Files
 from lading.container.freezing import Freezer
@@ -112,6 +113,11 @@ class Crew:
             facts=facts,
             containers=settings.containers,
             find_network=ground.networks.find,
+        )
+        self.errands = Errands(
+            *(self.places, roster, self._roots, ground.snapshotter, runtime),
+            networks=ground.networks,
+            facts=facts,
         )
         self.changer = Changer(roster, runtime, self._announcer, facts)
         self.clearer = Clearer(roster, self.control, self._remover)

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
+from lading.build.cache import Cache
 from lading.container.roster import Roster
-from lading.engine import root
+from lading.engine import builds, root
 from lading.engine.containers import Containers
 from lading.engine.crew import Crew, Ground, containers_of, volume_users
 from lading.engine.fsck import Fsck
@@ -46,8 +47,11 @@ class Engine:
         runtime = oci.choose(settings)
         roster = containers_of(self._database)
         blobs = BlobStore(settings.blobs, settings.staging, settings.trash)
+        cache = Cache(self._database, lambda: self.library.layers)
         self.library = Library(
-            blobs, self._database, self.snapshotter, self.bus, held=lambda: _layers(roster)
+            *(blobs, self._database, self.snapshotter, self.bus),
+            held=lambda: _layers(roster),
+            cached=cache.held,
         )
         self.networks = Networks(settings, self._database)
         self.volumes = Volumes(settings.volumes, self._database, self.bus, self._later)
@@ -62,6 +66,9 @@ class Engine:
         self.execs = self._crew.execs
         self.images = Images(self.library, roster, self._crew.creator.is_using)
         self.sharing = Sharing(self.library, Remotes(lambda: _registries(settings)))
+        self.builds = builds.join(
+            *(settings.root / "build", self.library, self._crew.errands, cache, self.sharing)
+        )
         self.system = System(
             *(settings, self._database, runtime, Storage(self.snapshotter.name, choice.reason)),
             containers=self.containers.list,
@@ -83,6 +90,7 @@ class Engine:
         self.library.open()
         self.volumes.open()
         self.networks.open(live)
+        self.builds.open()
         crew.freezer.recover(live)
         crew.execs.recover()
         crew.recovery.recover()

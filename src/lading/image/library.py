@@ -67,11 +67,16 @@ class Library:
         bus: Bus,
         *,
         held: Callable[[], Iterable[Digest]] = tuple,
+        cached: Callable[[], Iterable[Digest]] = tuple,
     ) -> None:
-        """*held* says which layers containers stand on, whether their image is here or not."""
+        """*held* says which layers containers stand on, whether their image is here or not.
+
+        *cached* names blobs and layers that are kept for builds to come.
+        """
         self.blobs, self.snapshotter, self.bus = blobs, snapshotter, bus
         self.catalogue = Catalogue(database)
-        self.held = held
+        self.held, self.cached = held, cached
+        self.recall: Callable[[str], Image | None] = lambda text: None
         self._guard = threading.RLock()
         self._read: dict[Digest, Image] = {}  # by manifest; their documents were verified
         records: Records[LayerRecord] = Records(database, "layer", LayerRecord)
@@ -93,9 +98,16 @@ class Library:
     def resolve(self, text: str) -> Image:
         """The image that *text* names: name[:tag], name@digest, ID or the beginning of one.
 
-        ImageNotFound, AmbiguousImage, InvalidReference, DamagedImage.
+        ImageNotFound, AmbiguousImage, InvalidReference, DamagedImage.  Where there is none,
+        `recall` may still have it.
         """
-        return self.image(self.catalogue.resolve(text))
+        try:
+            return self.image(self.catalogue.resolve(text))
+        except ImageNotFound:
+            found = self.recall(text)
+            if found is None:
+                raise
+            return found
 
     def image(self, image: Digest) -> Image:
         """The image by its whole ID; ImageNotFound, DamagedImage."""
@@ -312,7 +324,12 @@ class Library:
         rows = self.catalogue.images.all()
         needs = Needs.of(images)
         blobs = {Digest(key) for key in rows} | {Digest(row.manifest) for row in rows.values()}
-        return Needs(needs.blobs | blobs, needs.layers | set(self.held()), len(images) == len(rows))
+        cached = frozenset(self.cached())
+        return Needs(
+            needs.blobs | blobs | cached,
+            needs.layers | cached | set(self.held()),
+            len(images) == len(rows),
+        )
 
     def _load(self, image: Digest, digest: Digest) -> Image:
         try:
