@@ -103,7 +103,7 @@ class Errands:
     @contextmanager
     def view(self, layers: Sequence[Digest], *, writable: bool = False) -> Iterator[Path]:
         """The *layers* as one tree; what is written into it is gone with the context."""
-        key = secrets.token_hex(32)
+        key = _new_id()
         with ExitStack() as undo:
             make = self._snapshotter.prepare if writable else self._snapshotter.view
             undo.callback(shutil.rmtree, self._places.directory(key), ignore_errors=True)
@@ -117,7 +117,7 @@ class Errands:
         host = placement.completed(errand.host, self._facts)
         host = joining.resolved(host, self._find)
         checks.check(errand.config, host, self._facts)
-        container_id = secrets.token_hex(32)
+        container_id = _new_id()
         return Container(
             id=container_id,
             name=f"errand-{container_id[:12]}",
@@ -220,6 +220,11 @@ class Errands:
         found: Iterator[Change] = self._snapshotter.changes(container_id)
         changes = stubs.without(found, rootfs, self._places.directory(container_id))
         pack.pack(self._snapshotter.writable(container_id), changes, out, adjust=adjust)
+
+
+def _new_id() -> str:
+    """Shorter than a container's: what checks the root tells errands by it from leftovers."""
+    return secrets.token_hex(20)
 
 
 def _targets(points: Sequence[MountPoint]) -> tuple[list[str], list[str]]:

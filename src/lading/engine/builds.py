@@ -24,6 +24,7 @@ from lading.oci.digest import Digest
 from lading.oci.platform import Platform
 from lading.oci.reference import Reference
 from lading.registry import credentials
+from lading.settings import Settings
 
 _MOUNT = "exec.cachemount"
 _MOUNT_TEXT = "directory of RUN --mount=type=cache"
@@ -145,9 +146,9 @@ class Builds:
 
 
 def join(
-    folder: Path, library: Library, errands: Errands, cache: Cache, sharing: Sharing
+    settings: Settings, library: Library, errands: Errands, cache: Cache, sharing: Sharing
 ) -> Builds:
-    """Building, in *folder*; images in which a step failed can be asked for by their IDs."""
+    """Building; images in which a step failed can be asked for by their IDs."""
 
     def pull(name: str, platform: Platform, logins: Mapping[str, Any]) -> None:
         reference = Reference.parse(name)
@@ -157,7 +158,7 @@ def join(
             on_progress=lambda progress: None,
         )
 
-    builder = Builder(folder, library, ErrandWorker(errands), cache, pull=pull)
+    builder = Builder(settings.root / "build", library, ErrandWorker(errands), cache, pull=pull)
     library.recall = builder.recall
     return Builds(builder, cache, library)
 

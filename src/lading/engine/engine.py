@@ -66,11 +66,16 @@ class Engine:
         self.execs = self._crew.execs
         self.images = Images(self.library, roster, self._crew.creator.is_using)
         self.sharing = Sharing(self.library, Remotes(lambda: _registries(settings)))
-        self.builds = builds.join(
-            *(settings.root / "build", self.library, self._crew.errands, cache, self.sharing)
-        )
+        errands = self._crew.errands
+        self.builds = builds.join(settings, self.library, errands, cache, self.sharing)
+        self._runtime = runtime
+        self._look(Storage(self.snapshotter.name, choice.reason))
+
+    def _look(self, storage: Storage) -> None:
+        """Those who tell what this engine is, and whether it is whole."""
+        settings = self.settings
         self.system = System(
-            *(settings, self._database, runtime, Storage(self.snapshotter.name, choice.reason)),
+            *(settings, self._database, self._runtime, storage),
             containers=self.containers.list,
             count_images=lambda: len(self.library.catalogue.ids()),
         )
@@ -79,8 +84,7 @@ class Engine:
             containers=self.containers.list,
             volumes=self.volumes.list,
         )
-        self._runtime = runtime
-        _LOG.info("snapshotter %s: %s", self.snapshotter.name, choice.reason)
+        _LOG.info("snapshotter %s: %s", storage.driver, storage.reason)
 
     def open(self) -> None:
         """Take up what runs, settle what ended, free what nobody needs; then serve."""

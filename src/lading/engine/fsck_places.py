@@ -53,7 +53,7 @@ def volumes(settings: Settings, listed: Sequence[Volume]) -> Iterator[Fault]:
 def stale_mounts(
     settings: Settings, snapshotter: Snapshotter, listed: ListContainers
 ) -> Iterator[Fault]:
-    """What is mounted below the root, and belongs to nothing."""
+    """What is mounted below the root, and belongs to nothing; what errands mount is theirs."""
     root = Path(os.path.realpath(settings.root))
     layers = {layer.hex for layer in snapshotter.layers()}
     known = {container.id for container in listed()}
@@ -61,7 +61,8 @@ def stale_mounts(
         if not entry.target.is_relative_to(root):
             continue
         parts = entry.target.relative_to(root).parts
-        is_stale = (parts[:1] == ("containers",) and parts[1] not in known) or (
+        of_container = parts[:1] == ("containers",) and _ID.fullmatch(parts[1])
+        is_stale = (of_container and parts[1] not in known) or (
             parts[:2] == ("layers", "erofs") and parts[2] not in layers
         )
         if is_stale:
