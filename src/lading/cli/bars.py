@@ -6,6 +6,7 @@ itself sends or receives is counted beside them.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 
 from lading.cli.faults import Fault
@@ -25,6 +26,7 @@ class Bars:
     def __init__(self, *, wanted: bool, stderr: bool = False) -> None:
         self._progress: Progress | None = _progress(stderr=stderr) if wanted else None
         self._tasks: dict[str, TaskID] = {}
+        self._out = sys.stderr if stderr else sys.stdout
 
     def __enter__(self) -> Bars:
         if self._progress is not None:
@@ -34,6 +36,11 @@ class Bars:
     def __exit__(self, *_: object) -> None:
         if self._progress is not None:
             self._progress.stop()
+
+    @property
+    def drawn(self) -> bool:
+        """Whether anybody sees the bars."""
+        return self._progress is not None
 
     def counting(self, label: str, total: int = 0) -> Advance:
         """A bar for bytes; the answer takes how many more there were, from any thread."""
@@ -56,7 +63,7 @@ class Bars:
     def say(self, text: str) -> None:
         """A line that stays, above the bars."""
         if self._progress is None:
-            print(text, flush=True)
+            print(text, file=self._out, flush=True)
         else:
             self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 

@@ -32,16 +32,21 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "inspect": ("inspect", "Return low-level information on lading objects"),
     "kill": ("lifecycle", "Kill one or more running containers"),
     "load": ("load", "Load an image from a tar archive, a directory or STDIN"),
+    "login": ("login", "Authenticate to a registry"),
+    "logout": ("login", "Log out from a registry"),
     "logs": ("logs", "Fetch the logs of a container"),
     "pause": ("lifecycle", "Pause all processes within one or more containers"),
     "port": ("port", "List port mappings or a specific mapping for the container"),
     "ps": ("ps", "List containers"),
+    "pull": ("pull", "Download an image from a registry"),
+    "push": ("pull", "Upload an image to a registry"),
     "rename": ("lifecycle", "Rename a container"),
     "restart": ("lifecycle", "Restart one or more containers"),
     "rm": ("lifecycle", "Remove one or more containers"),
     "rmi": ("rmi", "Remove one or more images"),
     "run": ("run", "Create and run a new container from an image"),
     "save": ("save", "Save one or more images to a tar archive (streamed to STDOUT by default)"),
+    "search": ("search", "Search a registry for images"),
     "start": ("start", "Start one or more stopped containers"),
     "stats": ("stats", "Display a live stream of container(s) resource usage statistics"),
     "stop": ("lifecycle", "Stop one or more running containers"),
@@ -54,8 +59,11 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "container inspect": ("inspect", "Display detailed information on one or more containers"),
     "container prune": ("prune", "Remove all stopped containers"),
     "image bootstrap": ("bootstrap", "Make a base image without any registry"),
+    "image copy": ("copy", "Copy an image between registries, archives, layouts and engines"),
     "image inspect": ("inspect", "Display detailed information on one or more images"),
+    "image ls-remote": ("remote", "List the tags of a repository on a registry"),
     "image prune": ("prune", "Remove unused images"),
+    "manifest inspect": ("remote", "Display an image manifest, or manifest list"),
     "network inspect": ("inspect", "Display detailed information on one or more networks"),
     "network ls": ("network", "List networks"),
     "registry gc": ("registry", "Free what nothing needs"),
@@ -77,7 +85,7 @@ _CONTAINER = (
     "attach commit cp create diff exec export kill logs pause port rename restart rm run start"
     " stats stop top unpause update wait"
 )
-_IMAGE = "history import load save tag"
+_IMAGE = "history import load pull push save tag"
 
 
 def _forms(group: str, same: str, own: str, **others: str) -> dict[str, str]:
@@ -98,12 +106,16 @@ GROUPS: Mapping[str, tuple[str, Mapping[str, str]]] = {
         _forms(
             "image",
             _IMAGE,
-            "bootstrap inspect prune",
+            "bootstrap copy inspect ls-remote prune",
             ls="images",
             list="images",
             rm="rmi",
             remove="rmi",
         ),
+    ),
+    "manifest": (
+        "Manage image manifests and manifest lists",
+        _forms("manifest", "", "inspect"),
     ),
     "network": ("Manage networks", _forms("network", "", "inspect ls", list="network ls")),
     "registry": ("Run a registry", _forms("registry", "", "gc retain scrub serve user")),
@@ -116,11 +128,12 @@ GROUPS: Mapping[str, tuple[str, Mapping[str, str]]] = {
 
 # Docker's commands that lading does not have yet.
 _DOCKER_ALONE = (
-    "build builder buildx checkpoint compose config context login logout manifest node plugin pull"
-    " push search secret service stack swarm trust"
+    "build builder buildx checkpoint compose config context node plugin"
+    " secret service stack swarm trust"
 )
 NOT_YET = frozenset(_DOCKER_ALONE.split()) | {
-    *(f"image {verb}" for verb in ("build", "pull", "push")),
+    *(f"manifest {verb}" for verb in ("annotate", "create", "push", "rm")),
+    *(f"image {verb}" for verb in ("build",)),
     *(f"network {verb}" for verb in ("connect", "create", "disconnect", "prune", "rm")),
     "system dial-stdio",
     "volume update",

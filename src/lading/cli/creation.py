@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 
+from lading.cli import sharing
+from lading.cli.bars import Bars
 from lading.cli.client import Client
 from lading.cli.faults import Fault, Misuse, Refused
 from lading.cli.flags import Arguments
 from lading.cli.options.body import create_body
-from lading.cli.terminal import size
+from lading.cli.terminal import STDERR, is_terminal, size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,8 +28,6 @@ def prepared(arguments: Arguments) -> Body:
     if pull not in _PULLS:
         wanted = 'must be one of "always", "missing" or "never"'
         raise Misuse(f"invalid pull option: '{pull}': {wanted}")
-    if pull == "always":
-        raise Misuse("--pull=always is not supported yet")
     if not arguments.operands[0]:
         raise Misuse("invalid reference format")
     try:
@@ -45,31 +45,52 @@ def create(client: Client, arguments: Arguments, body: Body) -> str:
     """Create the container; its ID.  Fault where the engine refuses."""
     file = _IdFile(arguments.text("cidfile"))
     try:
-        answer = client.post(
-            "/containers/create",
-            body,
-            name=arguments.text("name"),
-            platform=arguments.text("platform"),
-        )
+        answer = _created(client, arguments, body)
         identity = str(answer["Id"])
         for warning in answer.get("Warnings") or ():
             print(f"WARNING: {warning}", file=sys.stderr)
         file.write(identity)
-    except Refused as error:
-        _say_missing(arguments, error)
-        raise
     finally:
         file.close()
     return identity
 
 
-def _say_missing(arguments: Arguments, error: Refused) -> None:
-    """Where Docker would pull, say that the image is not here."""
-    image = arguments.operands[0]
-    missing = error.status == 404 and "image" in str(error).lower()
-    if missing and arguments.text("pull") == "missing" and not arguments.on("quiet"):
-        tagged = image if ":" in image.rpartition("/")[2] or "@" in image else f"{image}:latest"
-        print(f"Unable to find image '{tagged}' locally", file=sys.stderr)
+def _created(client: Client, arguments: Arguments, body: Body) -> Any:
+    """The engine's answer; the image is pulled before, as ``--pull`` says."""
+    policy = arguments.text("pull")
+    if policy == "always":
+        _pull(client, arguments)
+    try:
+        return _post(client, arguments, body)
+    except Refused as error:
+        missing = error.status == 404 and "image" in str(error).lower()
+        if not missing or policy not in ("missing", ""):
+            raise
+    if not arguments.on("quiet"):
+        name = arguments.operands[0]
+        tagged = name if sharing.has_tag(name) else f"{name}:latest"
+        sharing.remark(f"Unable to find image '{tagged}' locally")
+    _pull(client, arguments)
+    return _post(client, arguments, body)
+
+
+def _post(client: Client, arguments: Arguments, body: Body) -> Any:
+    return client.post(
+        "/containers/create",
+        body,
+        name=arguments.text("name"),
+        platform=arguments.text("platform"),
+    )
+
+
+def _pull(client: Client, arguments: Arguments) -> None:
+    """Pull the image; what is told goes to stderr, for stdout is the container's."""
+    name = sharing.complete(arguments.operands[0])
+    ending = str(name.digest) if name.digest is not None else name.tag
+    query = {"tag": ending, "platform": arguments.text("platform")}
+    quiet = arguments.on("quiet")
+    with Bars(wanted=not quiet and is_terminal(STDERR), stderr=True) as bars:
+        sharing.pull(client, name, query, bars=bars, quiet=quiet)
 
 
 class _IdFile:

@@ -51,6 +51,10 @@ class RegistrySource:
             self._first(lambda each: self._fetch(each, descriptor.digest))
         return io.BytesIO(self._documents[descriptor.digest])
 
+    def find(self, tag: str) -> Digest | None:
+        """The digest that a tag has, without sending for it; None for none."""
+        return self._first(lambda each: each.find(tag))
+
     def tags(self) -> list[str]:
         """Every tag of the repository."""
         return self._first(lambda each: list(each.tags()))

@@ -101,15 +101,23 @@ class TestRun:
         assert (ended.code, ended.out) == (code, "")
         assert ended.err.endswith(f"lading: {message}\n")
 
-    def test_an_image_that_is_not_here_is_said_before_the_refusal(
+    def test_an_image_that_is_not_here_is_pulled_and_the_refusal_is_dockers_125(
         self, box: CannedEngine, lading: Lading
     ) -> None:
         box.answers["POST /containers/create"] = (404, {"message": "No such image: nope:latest"})
+        box.answers["POST /images/create"] = (404, {"message": "pull access denied for nope"})
         ended = lading("run", "nope")
         assert ended.code == 125
         assert ended.err == (
-            "Unable to find image 'nope:latest' locally\nlading: No such image: nope:latest\n"
+            "Unable to find image 'nope:latest' locally\nlading: pull access denied for nope\n"
         )
+
+    def test_an_image_is_not_pulled_where_that_is_not_wanted(
+        self, box: CannedEngine, lading: Lading
+    ) -> None:
+        box.answers["POST /containers/create"] = (404, {"message": "No such image: nope:latest"})
+        ended = lading("run", "--pull", "never", "nope")
+        assert (ended.code, ended.err) == (125, "lading: No such image: nope:latest\n")
 
     def test_no_daemon_is_dockers_125(self, engine: CannedEngine, lading: Lading) -> None:
         engine.socket_path.rename(engine.socket_path.with_name("aside"))

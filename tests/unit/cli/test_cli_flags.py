@@ -184,8 +184,8 @@ class TestEveryCommand:
     [
         (["stopx", "x"], 1, "Did you mean 'lading stop'"),
         (["container", "inspectx", "x"], 1, "Did you mean 'lading container inspect'?"),
-        (["pull", "busybox"], 1, "'lading pull' is not supported yet"),
-        (["image", "push", "x"], 1, "'lading image push' is not supported yet"),
+        (["context", "ls"], 1, "'lading context' is not supported yet"),
+        (["manifest", "rm", "x"], 1, "'lading manifest rm' is not supported yet"),
         (["--tls", "ps"], 125, "--tls is not supported yet"),
         (["--nonsense", "ps"], 125, "unknown flag: --nonsense"),
         (["ps", "--nonsense"], 125, "Run 'lading ps --help' for more information"),
