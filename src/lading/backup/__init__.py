@@ -1,0 +1,1 @@
+"""Backups of containers, whole: capture, store, verify, restore (docs/backup-format.md)."""
