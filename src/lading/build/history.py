@@ -44,7 +44,8 @@ def created_by(
 ) -> str:
     """The text of *instruction*, whose variables are in.
 
-    *shell* is the image's, a WORKDIR holds the whole path, *args* are `Scope.used_args`: a RUN names what it was run with.
+    *shell* is the image's, a WORKDIR holds the whole path; *args* are `Scope.used_args`: a RUN
+    names what it was run with.
     """
     match instruction:
         case Run(command=command):

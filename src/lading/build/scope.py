@@ -56,8 +56,14 @@ class Scope:
         return scope
 
     def in_stage(self, env: Mapping[str, str]) -> Scope:
-        """The scope at the beginning of a stage, whose base has the environment *env*."""
-        return replace(self, outer=self.outer or self.args, args=_NOTHING, env=env)
+        """The scope at the beginning of a stage, whose base has the environment *env*.
+
+        Of the file's scope where the base is an image; of the base's last scope where it is a
+        stage, whose arguments are handed down.
+        """
+        if self.outer:
+            return replace(self, env=env)
+        return replace(self, outer=self.args, args=_NOTHING, env=env)
 
     @property
     def variables(self) -> Mapping[str, str]:
