@@ -57,43 +57,60 @@ async def whole(request: web.BaseRequest, most: int) -> bytes:
 
 
 async def into(call: Call, upload: Upload, most: int | None = None) -> None:
-    """Append the body to *upload*; BodyTooLarge where the upload grows past *most*."""
-    writing: asyncio.Future[None] | None = None
-    coming = upload.size
+    """Append the body to *upload*; BodyTooLarge where the upload grows past *most*.
+
+    What came before the body broke off, or the client went, is kept.
+    """
+    sink = _Sink(call, upload, most)
     try:
-        async for pieces in _parts(call.request):
-            coming += sum(len(piece) for piece in pieces)
-            if most is not None and coming > most:
-                raise BodyTooLarge(most)
-            if writing is not None:
-                await writing
-            writing = asyncio.ensure_future(call.run(upload.append, pieces))
+        async for piece in _pieces(call.request):
+            await sink.take(piece)
     finally:
-        if writing is not None:
-            await _settled(writing)
+        await sink.settle()
 
 
-async def _settled(writing: asyncio.Future[None]) -> None:
-    """Wait for the thread even when the request is cancelled: the claim ends after it."""
-    try:
-        await asyncio.shield(writing)
-    except asyncio.CancelledError:
-        await asyncio.wait([writing])
-        raise
+class _Sink:
+    """Gathers pieces into parts worth a thread's while, and writes one while the next comes."""
 
+    def __init__(self, call: Call, upload: Upload, most: int | None) -> None:
+        self._call, self._upload, self._most = call, upload, most
+        self._coming = upload.size
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._writing: asyncio.Future[None] | None = None
 
-async def _parts(request: web.BaseRequest) -> AsyncIterator[list[bytes]]:
-    """The body in parts worth a thread's while."""
-    pieces: list[bytes] = []
-    size = 0
-    async for piece in _pieces(request):
-        pieces.append(piece)
-        size += len(piece)
-        if size >= _PART:
-            yield pieces
-            pieces, size = [], 0
-    if pieces:
-        yield pieces
+    async def take(self, piece: bytes) -> None:
+        self._coming += len(piece)
+        if self._most is not None and self._coming > self._most:
+            raise BodyTooLarge(self._most)
+        self._pieces.append(piece)
+        self._size += len(piece)
+        if self._size >= _PART:
+            await self._write()
+
+    async def settle(self) -> None:
+        """Have everything written, also when the request is cancelled meanwhile."""
+        settling = asyncio.ensure_future(self._finish())
+        try:
+            await asyncio.shield(settling)
+        except asyncio.CancelledError:
+            await asyncio.wait([settling])
+            raise
+
+    async def _finish(self) -> None:
+        if self._pieces:
+            await self._write()
+        await self._written()
+
+    async def _write(self) -> None:
+        await self._written()
+        pieces, self._pieces, self._size = self._pieces, [], 0
+        self._writing = asyncio.ensure_future(self._call.run(self._upload.append, pieces))
+
+    async def _written(self) -> None:
+        if self._writing is not None:
+            await asyncio.shield(self._writing)  # a cancelled request waits for it in `settle`
+            self._writing = None
 
 
 async def _pieces(request: web.BaseRequest) -> AsyncIterator[bytes]:
