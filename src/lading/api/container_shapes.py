@@ -148,7 +148,10 @@ def _config(container: Container) -> Json:
 
 
 def _network_settings(container: Container, sandbox: Sandbox | None) -> Json:
-    first = endpoint(sandbox.endpoints[0] if sandbox and sandbox.endpoints else None)
+    # Docker tells of the default bridge alone here; other networks stand below ``Networks``.
+    first = endpoint(
+        next((e for e in sandbox.endpoints if e.network == "bridge"), None) if sandbox else None
+    )
     same = ("EndpointID", "Gateway", "GlobalIPv6Address", "GlobalIPv6PrefixLen", "IPAddress")
     return {
         "Bridge": "",

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
+from lading.container.networking import endpoints
+from lading.container.options import EndpointSettings
 from lading.container.record import Container
+from lading.network import nametext
 from lading.network.values import Endpoint, NetworkMode, Sandbox
 
 Json = dict[str, Any]
 
 
-def endpoint(found: Endpoint | None) -> Json:
-    """Docker's `EndpointSettings`; everything empty for an endpoint that is not there."""
+_NOTHING = EndpointSettings()
+
+
+def endpoint(
+    found: Endpoint | None, asked: EndpointSettings = _NOTHING, names: list[str] | None = None
+) -> Json:
+    """Docker's `EndpointSettings`: what was *asked* for, and what there is while it runs."""
     return {
-        "IPAMConfig": None,
-        "Links": None,
-        "Aliases": list(found.aliases) if found and found.aliases else None,
-        "MacAddress": found.mac if found else "",
+        "IPAMConfig": _addresses(asked),
+        "Links": asked.links or None,
+        "Aliases": asked.aliases or None,
+        "MacAddress": found.mac if found else asked.mac_address,
         "DriverOpts": None,
-        "GwPriority": 0,
+        "GwPriority": asked.gw_priority,
         "NetworkID": found.network_id if found else "",
         "EndpointID": found.id if found else "",
         "Gateway": found.gateway if found else "",
@@ -27,23 +35,38 @@ def endpoint(found: Endpoint | None) -> Json:
         "IPv6Gateway": "",
         "GlobalIPv6Address": "",
         "GlobalIPv6PrefixLen": 0,
-        "DNSNames": None,
+        "DNSNames": names,
     }
 
 
 def networks(container: Container, sandbox: Sandbox | None) -> dict[str, Json]:
     """``NetworkSettings.Networks``: by name, with empty endpoints while it does not run."""
+    asked = endpoints(container)
     if sandbox and sandbox.endpoints:
-        return {each.network: endpoint(each) for each in sandbox.endpoints}
+        return {
+            each.network: endpoint(each, asked.get(each.network, _NOTHING), _names(sandbox, each))
+            for each in sandbox.endpoints
+        }
     mode = NetworkMode.parse(container.host.network_mode)
-    if mode.kind == "container":
-        return {}
-    return {mode.name or mode.kind: endpoint(None)}
+    if mode.kind in ("host", "none"):
+        return {mode.kind: endpoint(None)}
+    return {name: endpoint(None, settings) for name, settings in asked.items()}
+
+
+def _addresses(asked: EndpointSettings) -> Json | None:
+    address = asked.ipam_config.ipv4_address if asked.ipam_config else ""
+    if asked.ipam_config is None:
+        return None
+    return {"IPv4Address": address} if address else {}
+
+
+def _names(sandbox: Sandbox, found: Endpoint) -> list[str] | None:
+    return nametext.names(sandbox, found) if found.resolver else None
 
 
 def port_map(container: Container, sandbox: Sandbox | None) -> dict[str, list[Json] | None]:
     """``NetworkSettings.Ports``: exposed and published ports, while it runs."""
-    if sandbox is None or not sandbox.netns or not sandbox.endpoints:
+    if sandbox is None or not sandbox.netns or sandbox.way_out is None:
         return {}
     shown: dict[str, list[Json] | None] = dict.fromkeys(container.config.exposed_ports or {})
     for binding in sandbox.ports:

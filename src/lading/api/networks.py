@@ -1,34 +1,34 @@
-"""Networks: list and inspect those there are; user networks are refused until they come."""
+"""Networks: make, list, inspect and remove them, and put containers on them."""
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from typing import Any
 
-import msgspec
 from aiohttp import web
 
 from lading.api import body, replies
 from lading.api.call import Call
+from lading.api.containers import check_until
 from lading.api.filters import Filters, InvalidFilter
+from lading.api.network_requests import (
+    NetworkConnect,
+    NetworkCreate,
+    NetworkDisconnect,
+    network_request,
+)
 from lading.api.router import Route
+from lading.api.times import parse_moment, parse_rfc3339
+from lading.container.networking import endpoints
 from lading.engine.engine import Engine
-from lading.errors import Denied, Invalid, Unsupported
+from lading.network.known import NetworkNotFound
+from lading.network.segment import NetworkInUse
 from lading.network.values import Network
 
 _LIST = frozenset({"dangling", "driver", "id", "label", "name", "scope", "type"})
 _PRUNE = frozenset({"until", "label", "label!"})
-_PREDEFINED = frozenset({"bridge", "host", "none", "default"})
 Json = dict[str, Any]
-
-
-class NetworkCreate(msgspec.Struct, frozen=True, rename="pascal"):
-    """What of the body of ``POST /networks/create`` decides how it is refused."""
-
-    name: str = ""
-
-
-class PredefinedNetwork(Denied):
-    """Raised for what cannot be done to bridge, host and none, in Docker's words."""
 
 
 async def list_all(call: Call) -> web.StreamResponse:
@@ -49,7 +49,7 @@ def _listed(engine: Engine, filters: Filters) -> list[Json]:
 
 
 def _wanted(engine: Engine, network: Network, filters: Filters) -> bool:
-    builtin = network.name in _PREDEFINED
+    builtin = network.predefined
     dangling = filters.flag("dangling")
     return (
         filters.exact("driver", network.driver)
@@ -92,7 +92,6 @@ def _members(engine: Engine, network: Network) -> dict[str, Json]:
 
 def shown(network: Network) -> Json:
     """Docker's `Network`, without its members."""
-    config = [{"Subnet": network.subnet, "Gateway": network.gateway}] if network.subnet else []
     return {
         "Name": network.name,
         "Id": network.id,
@@ -101,7 +100,7 @@ def shown(network: Network) -> Json:
         "Driver": network.driver,
         "EnableIPv4": network.driver == "bridge",
         "EnableIPv6": False,
-        "IPAM": {"Driver": "default", "Options": None, "Config": config},
+        "IPAM": {"Driver": "default", "Options": None, "Config": _pools(network)},
         "Internal": network.internal,
         "Attachable": False,
         "Ingress": False,
@@ -113,30 +112,73 @@ def shown(network: Network) -> Json:
     }
 
 
+def _pools(network: Network) -> list[Json]:
+    if not network.subnet:
+        return []
+    pool: Json = {"Subnet": network.subnet, "Gateway": network.gateway}
+    if network.ip_range:
+        pool["IPRange"] = network.ip_range
+    if network.reserved:
+        pool["AuxiliaryAddresses"] = dict(network.reserved)
+    return [pool]
+
+
 async def create(call: Call) -> web.StreamResponse:
     asked = await body.read_json(call.request, NetworkCreate)
-    if not asked.name:
-        raise Invalid("network name cannot be empty")
-    if asked.name in _PREDEFINED:
-        raise PredefinedNetwork(f"operation is not permitted on predefined {asked.name} network")
-    raise Unsupported("user networks are not supported by lading yet")
+    made = await call.threads.long(call.engine.networks.create, network_request(asked))
+    return replies.json({"Id": made.id, "Warning": ""}, 201)
 
 
 async def remove(call: Call) -> web.StreamResponse:
-    network = await call.threads.short(call.engine.networks.find, call.params["id"])
-    raise PredefinedNetwork(f"{network.name} is a pre-defined network and cannot be removed")
+    await call.threads.long(call.engine.networks.remove, call.params["id"])
+    return replies.empty()
 
 
 async def connect(call: Call) -> web.StreamResponse:
-    """Connect and disconnect alike: a container is on its network from start to end."""
-    await body.read(call.request)
-    await call.threads.short(call.engine.networks.find, call.params["id"])
-    raise Unsupported("changing a container's networks is not supported by lading yet")
+    asked = await body.read_json(call.request, NetworkConnect)
+    await call.threads.long(
+        call.engine.containers.connect,
+        asked.container,
+        call.params["id"],
+        asked.endpoint_config,
+    )
+    return replies.empty(200)
+
+
+async def disconnect(call: Call) -> web.StreamResponse:
+    asked = await body.read_json(call.request, NetworkDisconnect)
+    await call.threads.long(
+        call.engine.containers.disconnect,
+        asked.container,
+        call.params["id"],
+        force=asked.force,
+    )
+    return replies.empty(200)
 
 
 async def prune(call: Call) -> web.StreamResponse:
-    Filters.parse(call.query.text("filters"), _PRUNE)
-    return replies.json({"NetworksDeleted": None})
+    filters = Filters.parse(call.query.text("filters"), _PRUNE)
+    check_until(filters)
+    gone = await call.threads.long(_pruned, call.engine, filters)
+    return replies.json({"NetworksDeleted": gone or None})
+
+
+def _pruned(engine: Engine, filters: Filters) -> list[str]:
+    """The names of the networks removed: those that no container, running or not, is on."""
+    used = {name for each in engine.containers.list() for name in endpoints(each)}
+    until = [parse_moment(text, time.time_ns()) for text in filters.all("until")]
+    gone: list[str] = []
+    for network in engine.networks.networks():
+        if network.predefined or network.name in used:
+            continue
+        if any(parse_rfc3339(network.created) >= moment for moment in until):
+            continue
+        if not filters.labels_for_prune(network.labels):
+            continue
+        with suppress(NetworkInUse, NetworkNotFound):
+            engine.networks.remove(network.id)
+            gone.append(network.name)
+    return gone
 
 
 ROUTES = (
@@ -146,5 +188,5 @@ ROUTES = (
     Route("GET", "/networks/{id}", inspect),
     Route("DELETE", "/networks/{id}", remove),
     Route("POST", "/networks/{id}/connect", connect),
-    Route("POST", "/networks/{id}/disconnect", connect),
+    Route("POST", "/networks/{id}/disconnect", disconnect),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from lading.container import checks, limits, names, refusals
@@ -18,10 +20,18 @@ class Changer:
     """Rename and update containers, each change durable or not made."""
 
     def __init__(
-        self, roster: Roster, runtime: Runtime, announcer: Announcer, facts: Facts
+        self,
+        roster: Roster,
+        runtime: Runtime,
+        announcer: Announcer,
+        facts: Facts,
+        *,
+        on_rename: Callable[[str, str], None],
     ) -> None:
+        """*on_rename* is told a container's ID and its new name."""
         self._roster, self._runtime = roster, runtime
         self._announcer, self._facts = announcer, facts
+        self._on_rename = on_rename
 
     def rename(self, ref: str, name: str) -> None:
         """Give it another name; NameTaken, InvalidName."""
@@ -37,6 +47,7 @@ class Changer:
                 self._roster.release(chosen, old.id)
                 raise
             self._roster.release(old.name, old.id)
+            self._on_rename(old.id, chosen)
             self._announcer.tell(slot.container, "rename", oldName=f"/{old.name}")
 
     def update(self, ref: str, asked: UpdateRequest) -> list[str]:

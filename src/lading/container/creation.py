@@ -6,13 +6,13 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
 
-from lading.container import checks, joining, merge, names, placement, refusals
+from lading.container import checks, joining, merge, names, networking, placement, refusals
 from lading.container.announcing import Announcer
 from lading.container.claims import Claims
 from lading.container.options import Config, CreateRequest, HostConfig
@@ -22,7 +22,6 @@ from lading.container.roster import NameTaken, Roster
 from lading.container.stowage import Stowage
 from lading.image.image import Image
 from lading.image.library import Library
-from lading.network.values import NetworkMode
 from lading.snapshot.protocol import Snapshotter
 
 _LOG = logging.getLogger(__name__)
@@ -42,7 +41,7 @@ class Creator:
         *,
         facts: Facts,
         containers: Path,
-        find_network: Callable[[str], object],
+        find_network: networking.FindNetwork,
     ) -> None:
         self._roster, self._library, self._snapshotter = roster, library, snapshotter
         self._stowage, self._announcer = stowage, announcer
@@ -62,6 +61,7 @@ class Creator:
         container_id = secrets.token_hex(32)
         with self._image(request.image) as image, self._named(name, container_id) as chosen:
             config, host, warnings = self._decided(request, image, container_id)
+            host, wanted = networking.completed(host, request.networking_config, self._find_network)
             points = joining.mount_points(config, host, self._find)
             with self._stowage.claimed(points) as mounts:
                 container = Container(
@@ -71,7 +71,7 @@ class Creator:
                     image_id=str(image.id),
                     config=config,
                     host=host,
-                    networking=request.networking_config,
+                    networking=wanted,
                     layers=[str(layer) for layer in image.diff_ids],
                     driver=self._snapshotter.name,
                     mounts=mounts,
@@ -101,7 +101,6 @@ class Creator:
         joining.check(request.config, request.host_config)
         host = placement.completed(request.host_config, self._facts)
         host = joining.resolved(host, self._find)
-        self._check_network(host)
         config = merge.merged(request.config, image.config.run)
         config = msgspec.structs.replace(
             config, hostname=config.hostname or self._hostname(host, container_id)
@@ -109,11 +108,6 @@ class Creator:
         warnings = checks.check(config, host, self._facts)
         merge.argv(config)
         return config, host, warnings
-
-    def _check_network(self, host: HostConfig) -> None:
-        mode = NetworkMode.parse(host.network_mode)
-        if mode.kind == "network":
-            self._find_network(mode.name)
 
     @contextmanager
     def _named(self, name: str | None, container_id: str) -> Iterator[str]:

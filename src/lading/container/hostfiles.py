@@ -17,6 +17,7 @@ from lading.runtime.mounts import MountPoint
 
 _HOSTS = Path("/etc/hosts")
 _LOOPBACK = "127.0.0.1"
+_MOST_SERVERS = 3  # that C libraries ask
 PLACES: Mapping[str, str] = {
     "/etc/resolv.conf": "resolv.conf",
     "/etc/hostname": "hostname",
@@ -58,15 +59,28 @@ def _hosts(container: Container, sandbox: Sandbox) -> str:
 
 
 def _resolv_conf(container: Container, sandbox: Sandbox) -> str:
-    host = container.host
+    host, here = container.host, host_resolver()
+    own = _own_resolvers(sandbox)
+    options = host.dns_options or ()
+    if own and not options:
+        # Docker's: a name without a dot is a container's before it is one of the search domains'.
+        kept = [each for each in here.options if not each.startswith("ndots:")]
+        options = [*kept, "ndots:0"]
     chosen = files.resolver(
-        host_resolver(),
-        servers=host.dns or (),
+        here,
+        servers=own or host.dns or (),
         search=host.dns_search or (),
-        options=host.dns_options or (),
+        options=options,
         private=sandbox.netns is not None,
     )
     return files.resolv_conf_text(chosen)
+
+
+def _own_resolvers(sandbox: Sandbox) -> list[str]:
+    """Who answers for the names of its networks; first those who also ask others."""
+    asked = [each for each in sandbox.endpoints if each.resolver]
+    asked.sort(key=lambda each: (not each.gateway, -each.priority, each.network))
+    return [each.resolver for each in asked[:_MOST_SERVERS]]
 
 
 def _read(path: Path) -> str:

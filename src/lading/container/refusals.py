@@ -26,7 +26,6 @@ _HOST: Mapping[str, str] = {  # a field of HostConfig: the option that people wr
     "isolation": "--isolation",
     "storage_opt": "--storage-opt",
     "userns_mode": "--userns",
-    "links": "--link",
     "cgroup": "--cgroup",
     "cgroup_parent": "--cgroup-parent",
     "blkio_weight_device": "--blkio-weight-device",

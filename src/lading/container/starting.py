@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from lading.container import blueprint, hostfiles, joining, sharing, stubs
+from lading.container import blueprint, hostfiles, joining, networking, sharing, stubs
 from lading.container.announcing import Announcer
 from lading.container.places import Places
 from lading.container.record import Container
@@ -111,6 +111,9 @@ class Starter:
             ),
             mac=parse_mac(container.config.mac_address) if container.config.mac_address else None,
             joins=joining.joined(host.network_mode),
+            endpoints=networking.requests(container),
+            hostname=container.config.hostname,
+            dns=tuple(host.dns or ()),
         )
         attachment = self._networks.attach(container.id, request)
         undo.callback(self._networks.detach, container.id)

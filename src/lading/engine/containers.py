@@ -10,7 +10,7 @@ from lading.container import processes
 from lading.container.archive import OnStat, PathStat
 from lading.container.commit import CommitRequest, Committed
 from lading.container.files import Sizes
-from lading.container.options import CreateRequest, UpdateRequest
+from lading.container.options import CreateRequest, EndpointSettings, UpdateRequest
 from lading.container.record import Container
 from lading.container.waiting import Cancel, OnEnd, OnSocket
 from lading.container.watching import NotRunning
@@ -62,6 +62,12 @@ class Containers:
 
     def rename(self, ref: str, name: str) -> None:
         self._crew.changer.rename(ref, name)
+
+    def connect(self, ref: str, network: str, settings: EndpointSettings) -> None:
+        self._crew.connector.connect(network, ref, settings)
+
+    def disconnect(self, ref: str, network: str, *, force: bool = False) -> None:
+        self._crew.connector.disconnect(network, ref, force=force)
 
     def update(self, ref: str, asked: UpdateRequest) -> Sequence[str]:
         return self._crew.changer.update(ref, asked)

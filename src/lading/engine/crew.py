@@ -9,6 +9,7 @@ from lading.container.announcing import Announcer
 from lading.container.changing import Changer
 from lading.container.clearing import Clearer
 from lading.container.commit import Committer
+from lading.container.connecting import Connector
 from lading.container.control import Control
 from lading.container.creation import Creator
 from lading.container.ending import Ender
@@ -119,7 +120,10 @@ class Crew:
             networks=ground.networks,
             facts=facts,
         )
-        self.changer = Changer(roster, runtime, self._announcer, facts)
+        self.changer = Changer(
+            *(roster, runtime, self._announcer, facts), on_rename=ground.networks.rename
+        )
+        self.connector = Connector(roster, ground.networks, self.places)
         self.clearer = Clearer(roster, self.control, self._remover)
         self.logs = LogKeeper(
             *(self.places, roster),

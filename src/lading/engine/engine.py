@@ -53,7 +53,7 @@ class Engine:
             held=lambda: _layers(roster),
             cached=cache.held,
         )
-        self.networks = Networks(settings, self._database)
+        self.networks = Networks(settings, self._database, self.bus)
         self.volumes = Volumes(settings.volumes, self._database, self.bus, self._later)
         self._crew = Crew(
             Ground(
