@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from lading.image.records import LayerRecord
 from lading.image.streams import Prefixed, ReadAhead, Recorded, buffered, drain
@@ -122,7 +122,7 @@ class Layers:
         kind = detect(head)
         with ExitStack() as stack:
             stack.enter_context(self._arrival())
-            source = stack.enter_context(ReadAhead(buffered(Prefixed(head, stream))))
+            source = stack.enter_context(ReadAhead(cast(BinaryIO, Prefixed(head, stream))))
             if expected is None and kind not in _NAMED:
                 source = stack.enter_context(ReadAhead(decompress(buffered(source))))
                 kind = "none"
@@ -219,7 +219,7 @@ class Layers:
             stream = buffered(received)
             kind = detect(stream.peek(_HEAD))  # type: ignore[attr-defined]  # a BufferedReader
             with ReadAhead(decompress(stream)) as tar:
-                whole = buffered(tar)
+                whole = cast(BinaryIO, tar)
                 diff_id = self._snapshotter.add(None, whole)
                 self._hold(lease, diff_id)
                 drain(whole)
@@ -233,7 +233,7 @@ class Layers:
     def _keep_linked(self, source: ReadAhead, lease: Lease, expected: Descriptor | None) -> Layer:
         """The blob is the very file that the snapshotter keeps."""
         assert isinstance(self._snapshotter, KeepsTars)
-        diff_id = self._snapshotter.add(None, buffered(source))
+        diff_id = self._snapshotter.add(None, cast(BinaryIO, source))
         self._hold(lease, diff_id)
         if expected is not None and expected.digest != diff_id:
             raise UnexpectedContent(expected.digest, diff_id)

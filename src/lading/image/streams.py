@@ -45,6 +45,16 @@ class ReadAhead(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    def read(self, size: int = -1) -> bytes:
+        """Some bytes, empty at the end, all that are left for -1: whole pieces are not copied."""
+        if size < 0:
+            return self.readall()
+        if self._rest or size < _PIECE:
+            return super().read(size) or b""
+        piece = self._next()
+        self.passed += len(piece)
+        return piece
+
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer)
         if not self._rest:
@@ -117,10 +127,18 @@ class Prefixed(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    def read(self, size: int = -1) -> bytes:
+        """Some bytes, empty at the end, all that are left for -1; not copied behind the head."""
+        if size < 0:
+            return self.readall()
+        if not self._head:
+            return self._stream.read(size) or b""
+        piece, self._head = self._head[:size], self._head[size:]
+        return piece
+
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer)
-        piece = self._head[: len(view)] or self._stream.read(len(view)) or b""
-        self._head = self._head[len(view) :]
+        piece = self.read(len(view))
         view[: len(piece)] = piece
         return len(piece)
 

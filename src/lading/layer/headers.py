@@ -12,6 +12,7 @@ import struct
 import zlib
 from collections.abc import Generator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from lading.layer import sparse
 from lading.layer.entry import NO_XATTRS, Entry, InvalidTar, Type
@@ -19,7 +20,9 @@ from lading.layer.pax import Pax, parse_records
 
 BLOCK = 512
 _ZERO = bytes(BLOCK)
-_HEADER = struct.Struct("100s8s8s8s12s12s8sc100s6s2s32s32s8s8s155s")
+# Mode and owners are one field here: few of them differ, and they are decoded once.
+_HEADER = struct.Struct("100s24s12s12s8sc100s6s2s32s32s8s8s155s")
+_REMEMBERED = 4096
 _USTAR = b"ustar\0"
 _CHECKSUM = slice(148, 156)
 _ADLER = 65521
@@ -135,35 +138,34 @@ def _long_name(content: bytes) -> bytes:
 
 def _entry(block: bytes, flag: bytes, at: int, extras: _Extras) -> Entry:
     fields = _HEADER.unpack_from(block)
-    _verify(block, fields[6])
-    name, target = fields[0].partition(b"\0")[0], fields[8].partition(b"\0")[0]
-    if fields[9] == _USTAR and fields[15][0]:
-        name = fields[15].partition(b"\0")[0] + b"/" + name
+    _verify(block, fields[4])
+    name, target = fields[0].partition(b"\0")[0], fields[6].partition(b"\0")[0]
+    if fields[7] == _USTAR and fields[13][0]:
+        name = fields[13].partition(b"\0")[0] + b"/" + name
     kind = _TYPES.get(flag)
     if kind is None:
         raise InvalidTar(f"member of unknown type {flag!r}")
-    is_node = kind in (Type.CHARACTER, Type.BLOCK)
-    entry = Entry(
-        name,
-        kind,
-        _number(fields[1]) & 0o7777,
-        _number(fields[2]),
-        _number(fields[3]),
-        _number(fields[5], signed=True),
-        0,
-        _number(fields[4]),
-        target,
-        _number(fields[13]) if is_node else 0,
-        _number(fields[14]) if is_node else 0,
-        NO_XATTRS,
-        0,
-        at,
-    )
-    _overrule(entry, extras)
+    mode, uid, gid = _mode_and_owners(fields[1])
+    size, time = _number(fields[2]), _time(fields[3])
+    entry = Entry(name, kind, mode, uid, gid, time, 0, size, target, 0, 0, NO_XATTRS, 0, at)
+    if kind is Type.CHARACTER or kind is Type.BLOCK:
+        entry.major, entry.minor = _number(fields[11]), _number(fields[12])
+    if extras.describes_a_member:
+        _overrule(entry, extras)
     if flag in (b"0", b"\0") and entry.name.endswith(b"/"):
         entry.type = Type.DIRECTORY  # as before POSIX
     _settle(entry)
     return entry
+
+
+@lru_cache(_REMEMBERED)
+def _mode_and_owners(field: bytes) -> tuple[int, int, int]:
+    return _number(field[:8]) & 0o7777, _number(field[8:16]), _number(field[16:])
+
+
+@lru_cache(_REMEMBERED)
+def _time(field: bytes) -> int:
+    return _number(field, signed=True)
 
 
 def _overrule(entry: Entry, extras: _Extras) -> None:
@@ -203,7 +205,8 @@ def _check(entry: Entry, count: int, limits: Limits) -> None:
         raise InvalidTar("a member without a name")
     if max(entry.uid, entry.gid) > 0xFFFF_FFFE:
         raise InvalidTar("an owner that no system knows")
-    if entry.type in (Type.SYMLINK, Type.HARDLINK) and not 0 < len(entry.target) < 4096:
+    is_link = entry.type is Type.SYMLINK or entry.type is Type.HARDLINK
+    if is_link and not 0 < len(entry.target) < 4096:
         raise InvalidTar("a link without a usable target")
 
 
@@ -217,15 +220,19 @@ def _size(block: bytes) -> int:
 
 def _verify(block: bytes, field: bytes) -> None:
     """The header's checksum: the sum of its bytes, its own field counted as blanks."""
-    expected = _number(field)
-    blanks = expected - 8 * 32 + sum(field)
     # Adler's lower half is one more than the sum of the bytes, and computed in C.
-    if (blanks + 1) % _ADLER == zlib.adler32(block) & 0xFFFF:
+    if _expected_adler(field) == zlib.adler32(block) & 0xFFFF:
         return
+    expected = _number(field)
     signed = sum(byte - 256 if byte > 127 else byte for byte in block)
     own = sum(byte - 256 if byte > 127 else byte for byte in field)
     if signed - own + 8 * 32 != expected:  # some old tars summed signed bytes
         raise InvalidTar("a header's checksum is wrong")
+
+
+@lru_cache(_REMEMBERED)
+def _expected_adler(field: bytes) -> int:
+    return (_number(field) - 8 * 32 + sum(field) + 1) % _ADLER
 
 
 def _number(field: bytes, *, signed: bool = False) -> int:

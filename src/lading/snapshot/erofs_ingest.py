@@ -27,6 +27,7 @@ from lading.snapshot.stacking import BARE_XATTR
 _PIECE = 512 * 1024  # smaller ones cost more in taking turns than they save in cache
 _WAITING = 6  # pieces in each queue
 _WRITE_BACK = 8 * 1024 * 1024
+_FORMATS = {kind: kind.value for kind in Type}
 _MOST_MAJOR, _MOST_MINOR = 0xFFF, 0xFFFFF
 
 
@@ -100,31 +101,37 @@ class _Worker:
 
 
 def _add(tree: Tree, entry: Entry) -> None:
-    parts = entry.parts
-    if entry.type is Type.HARDLINK:
-        tree.link(parts, components(entry.target))
+    kind = entry.type
+    if kind is Type.HARDLINK:
+        tree.link(entry.parts, components(entry.target))
         return
-    if entry.type is Type.CHARACTER and (entry.major, entry.minor) == (0, 0):
+    if kind is Type.CHARACTER and (entry.major, entry.minor) == (0, 0):
         # Overlayfs takes such a device for a whiteout, and a layer must not smuggle one in.
         raise InvalidTar(f"a character device 0/0: {entry.name[:200]!r}")
     if entry.major > _MOST_MAJOR or entry.minor > _MOST_MINOR:
         raise InvalidTar(f"a device number that Linux does not have: {entry.name[:200]!r}")
-    tree.put(parts, _node(entry))
+    tree.put(entry.parts, _node(entry))
 
 
 def _node(entry: Entry) -> Node:
-    is_link = entry.type is Type.SYMLINK
-    return Node(
-        entry.type.value | (0o777 if is_link else entry.mode),
+    kind = entry.type
+    node = Node(
+        _FORMATS[kind] | entry.mode,
         entry.uid,
         entry.gid,
         entry.mtime,
         entry.nanoseconds,
         entry.size,
         entry.offset,
-        device_number(entry.major, entry.minor),
-        target=entry.target if is_link else b"",
-        xattrs=dict(kept_xattrs(entry)) or None if entry.xattrs else None,
-        segments=entry.segments,
-        children={} if entry.type is Type.DIRECTORY else None,
     )
+    if entry.xattrs:
+        node.xattrs = dict(kept_xattrs(entry)) or None
+    if kind is Type.FILE:
+        node.segments = entry.segments
+    elif kind is Type.DIRECTORY:
+        node.children = {}
+    elif kind is Type.SYMLINK:
+        node.mode, node.target = _FORMATS[kind] | 0o777, entry.target
+    else:
+        node.device = device_number(entry.major, entry.minor)
+    return node
