@@ -41,6 +41,12 @@ class Story:
         """What the command prints, without the last line's end."""
         return self(*words, **options).stdout.rstrip("\n")
 
+    def raw(self, *words: str, **options: Any) -> bytes:
+        """The bytes that the command prints; its input may be bytes too."""
+        done: Any = self(*words, text=False, **options)
+        printed: bytes = done.stdout
+        return printed
+
     def shell(self, script: str, *options: str, **more: Any) -> str:
         """What *script* prints in a container of its own, made with these options of run."""
         return self.out("run", "--rm", *options, "busybox", "sh", "-c", script, **more)

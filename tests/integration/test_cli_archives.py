@@ -87,13 +87,13 @@ def test_the_old_layout_of_docker_is_loaded(lading: Story) -> None:
         f"{'a' * 64}/json": json.dumps({"id": "a" * 64, "config": {"Cmd": ["sh"]}}).encode(),
         f"{'a' * 64}/layer.tar": layer("old"),
     }
-    told = lading("load", input=tar_of(old), text=False).stdout.decode()
+    told = lading.raw("load", input=tar_of(old)).decode()
     assert told == "Loaded image: ancient:1\n"
 
 
 def test_an_image_without_a_name_is_told_by_id(lading: Story) -> None:
-    done = lading("load", input=tar_of(docker_archive([layer()], None)), text=False)
-    assert done.stdout.startswith(b"Loaded image ID: sha256:")
+    told = lading.raw("load", input=tar_of(docker_archive([layer()], None)))
+    assert told.startswith(b"Loaded image ID: sha256:")
 
 
 def test_nothing_to_load_is_told(lading: Story, tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ class TestExport:
             assert tar.getmember("link").linkname == "changed"
         assert {"changed", "link", "bin/busybox", "etc/passwd"} <= names
         assert "etc/group" not in names
-        out = lading("container", "export", "source", text=False).stdout
+        out = lading.raw("container", "export", "source")
         assert len(out) == path.stat().st_size
 
     def test_an_export_is_not_written_to_a_terminal(self, lading: Story) -> None:

@@ -42,7 +42,9 @@ class TestCreateAndStart:
 
     def test_one_that_is_not_there_is_told(self, lading: Story) -> None:
         assert "No such container: nope" in lading("start", "nope", check=1).stderr
-        assert "No such image: nope:latest" in lading("create", "nope", check=1).stderr
+        assert (
+            "No such image: nope:latest" in lading("create", "--pull=never", "nope", check=1).stderr
+        )
 
     def test_a_command_that_is_not_there_leaves_it_created(self, lading: Story) -> None:
         lading("create", "--name", "wrong", "busybox", "/nope")
@@ -378,8 +380,8 @@ class TestCopy:
 
     def test_a_tar_goes_through_the_pipe_both_ways(self, lading: Story, box: str) -> None:
         lading("exec", box, "sh", "-c", "mkdir /from /to; echo piped >/from/file")
-        tar = lading("cp", f"{box}:/from", "-", text=False).stdout
-        lading("cp", "-", f"{box}:/to", input=tar, text=False)
+        tar = lading.raw("cp", f"{box}:/from", "-")
+        lading.raw("cp", "-", f"{box}:/to", input=tar)
         assert lading.out("exec", box, "cat", "/to/from/file") == "piped"
 
     def test_owners_are_kept_when_asked(self, lading: Story, box: str, tmp_path: Path) -> None:

@@ -178,7 +178,7 @@ class TestHistory:
     @pytest.fixture
     def image(self, lading: Story) -> str:
         archive = docker_archive([LAYER, layer("second")], ["past:1"], raw=self.RAW)
-        lading("load", input=tar_of(archive), text=False)
+        lading.raw("load", input=tar_of(archive))
         return sha256(self.RAW)
 
     def test_steps_without_a_layer_are_shown(self, lading: Story, image: str) -> None:
@@ -213,7 +213,7 @@ class TestInspect:
             assert place["Size"] > 0
 
     def test_the_raw_config_is_there(self, lading: Story) -> None:
-        lading("load", input=tar_of(docker_archive([LAYER], ["raw:1"])), text=False)
+        lading.raw("load", input=tar_of(docker_archive([LAYER], ["raw:1"])))
         raw = json.loads(lading.out("image", "inspect", "-f", "{{json .Lading.Raw}}", "raw:1"))
         assert raw == json.loads(config([LAYER]))
 
@@ -243,7 +243,7 @@ class TestNames:
         first, second = _alike(4)
         for number, raw in enumerate((first, second)):
             archive = docker_archive([LAYER], [f"like:{number}"], raw=raw)
-            lading("load", input=tar_of(archive), text=False)
+            lading.raw("load", input=tar_of(archive))
         shared = sha256(first)[7:11]
         told = lading("image", "inspect", shared, check=1).stderr
         assert "multiple IDs found with provided prefix" in told
@@ -299,5 +299,5 @@ def test_a_layout_with_several_platforms_gives_this_ones(lading: Story) -> None:
     other = layout.image([layer("other")], raw=config([layer("other")], architecture="s390x"))
     layout.root(ours, "many:1", platform={"os": "linux", "architecture": "amd64"})
     layout.root(other, "other:1", platform={"os": "linux", "architecture": "s390x"})
-    told = lading("load", input=layout.tar, text=False).stdout.decode()
+    told = lading.raw("load", input=layout.tar).decode()
     assert "Loaded image: many:1" in told

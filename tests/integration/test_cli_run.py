@@ -14,6 +14,9 @@ import pytest
 from cli_story import PATIENCE, Story, eventually
 
 
+NOWHERE = "127.0.0.1:1/nope"  # nobody listens there
+
+
 class TestForegroundAndBackground:
     def test_output_errors_and_exit_code_come_through(self, lading: Story) -> None:
         done = lading("run", "busybox", "sh", "-c", "echo out; echo err >&2; exit 7", check=7)
@@ -74,7 +77,7 @@ class TestRefusals:
             (("busybox", "/nope"), 127, "no such file or directory"),
             (("busybox", "/etc"), 126, "permission denied"),
             (("busybox", "/etc/passwd"), 126, "permission denied"),
-            (("nope", "true"), 125, "No such image: nope:latest"),
+            (("--pull=never", "nope", "true"), 125, "No such image: nope:latest"),
             (("Bad:Name", "true"), 125, "invalid reference format"),
             (("-m", "5", "busybox"), 125, "Minimum memory limit allowed is 6MB"),
             (("-w", "relative", "busybox"), 125, "relative"),
@@ -115,11 +118,13 @@ class TestPull:
 
     def test_never_says_that_it_is_not_here(self, lading: Story) -> None:
         told = lading("run", "--pull", "never", "nope", check=125).stderr
-        assert "No such image: nope:latest" in told
+        assert told == "lading: No such image: nope:latest\n"
 
     def test_missing_says_first_what_is_looked_for(self, lading: Story) -> None:
-        told = lading("run", "--pull=missing", "nope", check=125).stderr
-        assert told.startswith("Unable to find image 'nope:latest' locally\n")
+        told = lading("run", "--pull=missing", NOWHERE, check=125).stderr
+        assert told.startswith(f"Unable to find image '{NOWHERE}:latest' locally\n")
+        quiet = lading("run", "-q", "--pull=missing", NOWHERE, check=125).stderr
+        assert "Unable to find" not in quiet
 
 
 class TestVariables:

@@ -155,8 +155,8 @@ class TestNetworks:
         assert told == ["first", host, host]
         refused = lading("run", "--network=container:nope", "busybox", check=125).stderr
         assert "No such container: nope" in refused
-        told = lading("run", "--net=container:first", "-p", "80", "busybox", check=125).stderr
-        assert "conflicting options" in told
+        conflict = lading("run", "--net=container:first", "-p", "80", "busybox", check=125).stderr
+        assert "conflicting options" in conflict
 
     def test_a_container_reaches_out_through_the_host(self, lading: Story) -> None:
         with socket.create_server(("", 0)) as server:

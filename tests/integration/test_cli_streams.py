@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,7 @@ class TestLogs:
     def test_a_terminals_log_is_one_stream(self, lading: Story) -> None:
         lading("run", "-d", "-t", "--name", "tty", "busybox", "sh", "-c", "echo a; echo b >&2")
         lading("wait", "tty")
-        assert lading("logs", "tty", text=False).stdout == b"a\r\nb\r\n"
+        assert lading.raw("logs", "tty") == b"a\r\nb\r\n"
 
 
 def _rotated(lading: Story, name: str, wave: str) -> bool:
@@ -101,7 +102,7 @@ class TestRotation:
             for wave in ("first", "second"):
                 run.stdin.write(f"{wave}\n")
                 run.stdin.flush()
-                eventually(lambda wave=wave: _rotated(lading, "long", wave))
+                eventually(partial(_rotated, lading, "long", wave))
             run.communicate("third\n", timeout=PATIENCE)
         kept = [f"{wave} {n}" for wave in ("second", "third") for n in range(1, 501)]
         assert lading.out("logs", "long").splitlines() == kept
