@@ -92,7 +92,12 @@ class OwnWords:
             yield {"remark": event.text, "stage": event.stage}
 
     def last(self, built: Built) -> Iterator[Line]:
-        yield {"aux": {"ID": str(built.image.id)}, "names": list(built.names)}
+        warnings = [f"{each.where}: {each.rule}: {each.message}" for each in built.warnings]
+        yield {
+            "aux": {"ID": str(built.image.id)},
+            "names": list(built.names),
+            "warnings": warnings,
+        }
 
     def failed(self, error: BaseException) -> Line:
         return _failed(error)

@@ -1,7 +1,7 @@
 """``POST /build``: an image from a context and its Dockerfile, told as the classic builder does.
 
-lading's own form of it streams the same steps as values, and takes secrets, which no address
-and no file may hold: they are handed in before, for one build, and live in memory alone.
+lading's own form of it streams the same steps as values.  Secrets, which no address and no
+file may hold, are handed in before, for one build, and live in memory alone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import json
 import secrets
 import time
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
 
 from aiohttp import web
 
@@ -23,9 +24,13 @@ from lading.api.build_words import ClassicWords, OwnWords, Words
 from lading.api.call import Call
 from lading.api.filters import Filters
 from lading.api.inflow import body_of
+from lading.api.outflow import stream_from_thread
 from lading.api.query import Query
 from lading.api.router import Route
-from lading.build.request import BuildRequest
+from lading.build.cancelling import Cancellation
+from lading.build.request import BuildRequest, Built
+from lading.build.rules import BuildWarning
+from lading.build.telling import Listener
 from lading.engine.builds import CacheUsage
 from lading.errors import Invalid, NotFound, Unsupported
 from lading.image import times
@@ -33,7 +38,7 @@ from lading.oci.platform import Platform
 from lading.oci.reference import Reference
 
 _PRUNE = frozenset({"until", "unused-for", "id", "type", "inuse", "shared", "private"})
-_MOST_SECRETS = 4 * 1024 * 1024
+_MOST_PARCEL = 32 * 1024 * 1024
 _KEPT_SECONDS = 600.0
 _NUMBERS = {
     "memory": "Memory",
@@ -44,6 +49,14 @@ _NUMBERS = {
     "shmsize": "ShmSize",
 }
 _TEXTS = {"cpusetcpus": "CpusetCpus", "cpusetmems": "CpusetMems", "cgroupparent": "CgroupParent"}
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What comes beside a context: secrets by ID, and a Dockerfile that lies elsewhere."""
+
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    dockerfile: bytes | None = None
 
 
 async def build(call: Call) -> web.StreamResponse:
@@ -62,29 +75,41 @@ async def own_build(call: Call) -> web.StreamResponse:
 
 
 async def _build(call: Call, words: Words) -> web.StreamResponse:
-    request = asked(call.query, _json_header(call, "X-Registry-Config"), _take_secrets(call))
+    logins = _json_header(call, "X-Registry-Config")
+    request = asked(call.query, logins, _parcel(call))
     if call.query.text("remote"):
         raise Unsupported("remote contexts are not supported by lading: send the files")
     async with body_of(call.request) as content:
-        has_context = not call.query.flag("nocontext")
 
-        def work(tell: Any, cancellation: Any) -> Any:
-            stream = content if has_context else None
+        def work(tell: Listener, cancellation: Cancellation) -> Built:
+            stream = content if _has_context(call) else None
             return call.engine.builds.build(request, stream, tell=tell, cancellation=cancellation)
 
         return await stream_build(call, work, words)
 
 
-def asked(
-    query: Query, logins: Mapping[str, Any], secret_values: Mapping[str, bytes]
-) -> BuildRequest:
+def _has_context(call: Call) -> bool:
+    return not call.query.flag("nocontext")
+
+
+async def check(call: Call) -> web.StreamResponse:
+    """What is dubious in the Dockerfile."""
+    request = asked(call.query, {}, _parcel(call))
+    async with body_of(call.request) as content:
+        stream = content if _has_context(call) else None
+        found = await call.threads.long(call.engine.builds.check, request, stream)
+    return replies.json([shown_warning(each) for each in found])
+
+
+def asked(query: Query, logins: Mapping[str, Any], parcel: Parcel) -> BuildRequest:
     """What the query asks for; Invalid."""
     if query.text("outputs"):
         raise Unsupported("outputs are written by the client: lading build --output")
     platform = query.text("platform")
     return BuildRequest(
         dockerfile=query.text("dockerfile"),
-        text=_decoded(query.text("text")) if "text" in query else None,
+        text=parcel.dockerfile,
+        is_filtered=query.flag("filtered"),
         build_args={k: v for k, v in _texts(query, "buildargs").items() if v is not None},
         target=query.text("target"),
         no_cache=query.flag("nocache"),
@@ -96,7 +121,7 @@ def asked(
         limits=_limits(query),
         references=tuple(Reference.parse(name) for name in query.all("t") if name),
         platform=Platform.parse(platform) if platform else Platform.of_host(),
-        secrets=secret_values,
+        secrets=parcel.secrets,
         credentials=logins,
     )
 
@@ -134,24 +159,17 @@ def _hosts(query: Query) -> list[str]:
 def _limits(query: Query) -> dict[str, Any]:
     """What commands may use, as fields of ``HostConfig``."""
     limits: dict[str, Any] = {
-        field: number for name, field in _NUMBERS.items() if (number := query.number(name))
+        each: number for name, each in _NUMBERS.items() if (number := query.number(name))
     }
-    limits |= {field: query.text(name) for name, field in _TEXTS.items() if query.text(name)}
-    for name, field in (("ulimits", "Ulimits"), ("securityopt", "SecurityOpt")):
+    limits |= {each: query.text(name) for name, each in _TEXTS.items() if query.text(name)}
+    for name, each in (("ulimits", "Ulimits"), ("securityopt", "SecurityOpt")):
         text = query.text(name)
         if text and text != "null":
             try:
-                limits[field] = json.loads(text)
+                limits[each] = json.loads(text)
             except (ValueError, RecursionError):
                 raise Invalid(f"error reading {name}: it is not JSON") from None
     return limits
-
-
-def _decoded(text: str) -> bytes:
-    try:
-        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except (ValueError, binascii.Error):
-        raise Invalid("error reading text: it is not base64") from None
 
 
 def _json_header(call: Call, name: str) -> dict[str, Any]:
@@ -164,44 +182,59 @@ def _json_header(call: Call, name: str) -> dict[str, Any]:
 
 
 class Pocket:
-    """Secrets between their coming and the build that they are for; in memory, for minutes."""
+    """Parcels between their coming and the build that they are for; in memory, for minutes."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, tuple[float, dict[str, bytes]]] = {}
+        self._kept: dict[str, tuple[float, Parcel]] = {}
 
-    def put(self, values: dict[str, bytes]) -> str:
-        """Keep them; the word that gets them, once."""
+    def put(self, parcel: Parcel) -> str:
+        """Keep it; the word that gets it, once."""
         now = time.monotonic()
         self._kept = {k: v for k, v in self._kept.items() if now - v[0] < _KEPT_SECONDS}
         word = secrets.token_hex(16)
-        self._kept[word] = (now, values)
+        self._kept[word] = (now, parcel)
         return word
 
-    def take(self, word: str) -> dict[str, bytes]:
+    def take(self, word: str) -> Parcel:
         """What was kept for that word; NotFound."""
         found = self._kept.pop(word, None)
         if found is None:
-            raise NotFound("the secrets of this build are not here any more: hand them in again")
+            raise NotFound("what was handed in for this build is not here any more")
         return found[1]
 
 
 _POCKET = Pocket()
 
 
-def _take_secrets(call: Call) -> Mapping[str, bytes]:
-    word = call.query.text("secrets")
-    return _POCKET.take(word) if word else {}
+def _parcel(call: Call) -> Parcel:
+    word = call.query.text("parcel")
+    return _POCKET.take(word) if word else Parcel()
 
 
-async def put_secrets(call: Call) -> web.StreamResponse:
-    """Take the secrets of one build: an object of base64 by ID."""
-    content = await read(call.request, _MOST_SECRETS)
+async def put_parcel(call: Call) -> web.StreamResponse:
+    """Take what one build needs beside its context, all of it in base64."""
+    content = await read(call.request, _MOST_PARCEL)
     try:
         found = json.loads(content)
-        values = {str(k): base64.b64decode(v, validate=True) for k, v in found.items()}
+        values = {str(k): _bytes(v) for k, v in (found.get("Secrets") or {}).items()}
+        text = found.get("Dockerfile")
+        parcel = Parcel(values, None if text is None else _bytes(text))
     except (ValueError, AttributeError, TypeError, RecursionError):
-        raise Invalid("secrets must be a JSON object of base64 by ID") from None
-    return replies.json({"Word": _POCKET.put(values)}, 201)
+        raise Invalid("a parcel must be a JSON object with base64 in it") from None
+    return replies.json({"Word": _POCKET.put(parcel)}, 201)
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
+
+
+async def rootfs(call: Call) -> web.StreamResponse:
+    """An image's files as one tar."""
+
+    def write(out: BinaryIO) -> None:
+        call.engine.builds.write_files(call.params["name"], out)
+
+    return await stream_from_thread(call, write, "application/x-tar")
 
 
 async def prune(call: Call) -> web.StreamResponse:
@@ -215,6 +248,18 @@ async def prune(call: Call) -> web.StreamResponse:
         keep=call.query.number("keep-storage") or 0,
     )
     return replies.json({"CachesDeleted": gone or None, "SpaceReclaimed": freed})
+
+
+def shown_warning(warning: BuildWarning) -> dict[str, Any]:
+    """A warning, and where it stands."""
+    return {
+        "Rule": warning.rule,
+        "Description": warning.description,
+        "URL": warning.url,
+        "Message": warning.message,
+        "File": warning.where.file,
+        "Line": warning.where.first,
+    }
 
 
 def shown(row: CacheUsage) -> dict[str, Any]:
@@ -235,6 +280,8 @@ def shown(row: CacheUsage) -> dict[str, Any]:
 ROUTES = (
     Route("POST", "/build", build),
     Route("POST", "/build/prune", prune),
+    Route("GET", "/lading/v1/images/{name...}/rootfs", rootfs),
     Route("POST", "/lading/v1/build", own_build),
-    Route("POST", "/lading/v1/build/secrets", put_secrets),
+    Route("POST", "/lading/v1/build/check", check),
+    Route("POST", "/lading/v1/build/parcel", put_parcel),
 )

@@ -15,10 +15,11 @@ from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO
 
-from lading.build import squashing
+from lading.build import checks, squashing
 from lading.build.cache import Cache
 from lading.build.caches import Caches
 from lading.build.cancelling import Cancellation
+from lading.build.checks import BuildWarning
 from lading.build.context import Context, received
 from lading.build.dockerfile import Dockerfile, parse
 from lading.build.picking import Fingerprints
@@ -83,7 +84,8 @@ class Builder:
         place = self._work / token_hex(8)
         with ExitStack() as stack:
             context = stack.enter_context(received(stream, place))
-            dockerfile, scope = self._read(request, context)
+            dockerfile, scope, found = self._read(request, context)
+            checks.refuse(dockerfile, found)
             planned = plan(dockerfile, scope, request.target)
             lease = stack.enter_context(self._library.lease())
             turns = InTurn(planned.order, tell)
@@ -97,11 +99,15 @@ class Builder:
             self.cache.touch(schedule.hits)
             cancellation.check()
             turns.flush()
-            warnings = _unused(planned, request)
-            for text in warnings:
+            for text in _unused(planned, request):
                 tell(Remarked(planned.target, text))
             image = self._kept(request, state, lease, site)
-            return Built(image, tuple(name.familiar for name in request.references), warnings)
+            return Built(image, tuple(name.familiar for name in request.references), found)
+
+    def check(self, request: BuildRequest, stream: BinaryIO | None) -> tuple[BuildWarning, ...]:
+        """What is dubious in the Dockerfile, without building anything; InvalidDockerfile."""
+        with received(stream, self._work / token_hex(8)) as context:
+            return self._read(request, context)[2]
 
     def recall(self, prefix: str) -> Image | None:
         """The image in which a step failed, by the beginning of its ID; None for others.
@@ -126,9 +132,12 @@ class Builder:
             while len(self._failed) > _REMEMBERED:
                 self._failed.popitem(last=False)
 
-    def _read(self, request: BuildRequest, context: Context) -> tuple[Dockerfile, Scope]:
+    def _read(
+        self, request: BuildRequest, context: Context
+    ) -> tuple[Dockerfile, Scope, tuple[BuildWarning, ...]]:
+        """The Dockerfile, its global scope, and what is dubious in it."""
         name, text = _named(request, context)
-        ignore = context.ignore(name)
+        ignore = None if request.is_filtered else context.ignore(name)
         if ignore is not None:
             context.prune(ignore)
         dockerfile = parse(text, name)
@@ -140,7 +149,7 @@ class Builder:
             target_stage=request.target or "default",
             escape=dockerfile.directives.escape,
         )
-        return dockerfile, scope
+        return dockerfile, scope, checks.check(dockerfile, scope, ignore=ignore)
 
     def _kept(self, request: BuildRequest, state: State, lease: Lease, site: Site) -> Image:
         """The image recorded under its names; one that is here already only gets them."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lading.build.rules import BuildWarning
 from lading.image.image import Image
 from lading.oci.platform import Platform
 from lading.oci.reference import Reference
@@ -17,11 +18,13 @@ _MOST_EPOCH = 253402300799  # the last second that RFC 3339 can write
 class BuildRequest:
     """*limits* are fields of Docker's ``HostConfig``; *secrets* are by ID and never kept.
 
-    *text* is the Dockerfile itself where it does not lie in the context.
+    *text* is the Dockerfile itself where it does not lie in the context, which *is_filtered*
+    where its sender has left out what it is to.
     """
 
     dockerfile: str = ""
     text: bytes | None = None
+    is_filtered: bool = False
     build_args: Mapping[str, str] = field(default_factory=dict)
     target: str = ""
     no_cache: bool = False
@@ -50,4 +53,4 @@ class Built:
 
     image: Image
     names: tuple[str, ...] = ()  # as people know them
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[BuildWarning, ...] = ()

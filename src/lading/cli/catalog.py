@@ -13,6 +13,7 @@ from lading.cli.faults import Misuse
 # name: (module below `lading.cli.commands`, summary)
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "attach": ("attach", "Attach local standard input, output and error to a running container"),
+    "build": ("build", "Build an image from a Dockerfile"),
     "commit": ("commit", "Create a new image from a container's changes"),
     "completion": ("completion", "Print the completion script for a shell"),
     "cp": ("cp", "Copy files/folders between a container and the local filesystem"),
@@ -56,6 +57,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "update": ("update", "Update configuration of one or more containers"),
     "version": ("about", "Show the lading version information"),
     "wait": ("lifecycle", "Block until one or more containers stop, then print their exit codes"),
+    "builder prune": ("prune", "Remove build cache"),
     "container inspect": ("inspect", "Display detailed information on one or more containers"),
     "container prune": ("prune", "Remove all stopped containers"),
     "image bootstrap": ("bootstrap", "Make a base image without any registry"),
@@ -64,8 +66,13 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "image ls-remote": ("remote", "List the tags of a repository on a registry"),
     "image prune": ("prune", "Remove unused images"),
     "manifest inspect": ("remote", "Display an image manifest, or manifest list"),
+    "network connect": ("network_change", "Connect a container to a network"),
+    "network create": ("network_change", "Create a network"),
+    "network disconnect": ("network_change", "Disconnect a container from a network"),
     "network inspect": ("inspect", "Display detailed information on one or more networks"),
     "network ls": ("network", "List networks"),
+    "network prune": ("prune", "Remove all unused networks"),
+    "network rm": ("network_change", "Remove one or more networks"),
     "registry gc": ("registry", "Free what nothing needs"),
     "registry retain": ("registry", "Remove old tags by a rule"),
     "registry scrub": ("registry", "Hash everything kept, and put aside what is damaged"),
@@ -85,7 +92,7 @@ _CONTAINER = (
     "attach commit cp create diff exec export kill logs pause port rename restart rm run start"
     " stats stop top unpause update wait"
 )
-_IMAGE = "history import load pull push save tag"
+_IMAGE = "build history import load pull push save tag"
 
 
 def _forms(group: str, same: str, own: str, **others: str) -> dict[str, str]:
@@ -117,7 +124,17 @@ GROUPS: Mapping[str, tuple[str, Mapping[str, str]]] = {
         "Manage image manifests and manifest lists",
         _forms("manifest", "", "inspect"),
     ),
-    "network": ("Manage networks", _forms("network", "", "inspect ls", list="network ls")),
+    "builder": ("Manage builds", _forms("builder", "build", "prune")),
+    "network": (
+        "Manage networks",
+        _forms(
+            "network",
+            "",
+            "connect create disconnect inspect ls prune rm",
+            list="network ls",
+            remove="network rm",
+        ),
+    ),
     "registry": ("Run a registry", _forms("registry", "", "gc retain scrub serve user")),
     "system": ("Manage lading", _forms("system", "events info", "df prune reset")),
     "volume": (
@@ -128,13 +145,10 @@ GROUPS: Mapping[str, tuple[str, Mapping[str, str]]] = {
 
 # Docker's commands that lading does not have yet.
 _DOCKER_ALONE = (
-    "build builder buildx checkpoint compose config context node plugin"
-    " secret service stack swarm trust"
+    "buildx checkpoint compose config context node plugin secret service stack swarm trust"
 )
 NOT_YET = frozenset(_DOCKER_ALONE.split()) | {
     *(f"manifest {verb}" for verb in ("annotate", "create", "push", "rm")),
-    *(f"image {verb}" for verb in ("build",)),
-    *(f"network {verb}" for verb in ("connect", "create", "disconnect", "prune", "rm")),
     "system dial-stdio",
     "volume update",
 }

@@ -74,12 +74,12 @@ def receive(pieces: Iterable[bytes], directory: str, old: str, new: str, *, owne
     them the directory itself stays as it is.
     """
     owner = None if owners else (os.geteuid(), os.getegid())
-    members = _renamed(_Pieces(iter(pieces)), old, new, top=owners)
-    renamed = io.BufferedReader(_Pieces(members), _PIECE)
+    members = _renamed(Pieces(iter(pieces)), old, new, top=owners)
+    renamed = io.BufferedReader(Pieces(members), _PIECE)
     unpack(cast(BinaryIO, renamed), Path(directory), options=Options(owner=owner, keep_types=True))
 
 
-def _renamed(stream: _Pieces, old: str, new: str, *, top: bool) -> Iterator[bytes]:
+def _renamed(stream: Pieces, old: str, new: str, *, top: bool) -> Iterator[bytes]:
     rename = renaming(old, new)
     for entry, body in entries(cast(BinaryIO, io.BufferedReader(stream, _PIECE))):
         parts = rename(entry.parts)
@@ -107,7 +107,7 @@ class _Out:
         self.write = write
 
 
-class _Pieces(io.RawIOBase):
+class Pieces(io.RawIOBase):
     """An iterator of bytes as a file to read."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from _socket import SHUT_RDWR
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from lading.cli.client import Client, Query
@@ -43,13 +43,14 @@ def posted(
     *,
     on_sent: Callable[[int], None],
     method: str = "POST",
+    headers: Mapping[str, str] | None = None,
 ) -> Iterator[Response]:
     """POST *body*, or PUT it: the answer, which may begin before all is sent.
 
     *on_sent* learns from the sending thread how many bytes went.  An error in reading the
     body is raised in place of the broken connection that comes of it.
     """
-    headers = {"Content-Type": "application/x-tar"}
+    headers = {"Content-Type": "application/x-tar", **(headers or {})}
     if body.length is None:
         headers["Transfer-Encoding"] = "chunked"
     else:

@@ -20,6 +20,8 @@ from lading.container.options import Config, HostConfig, decode
 from lading.engine.sharing import Sharing
 from lading.errors import LadingError
 from lading.image.library import Library
+from lading.layer import pack
+from lading.layer.pack import Output
 from lading.oci.digest import Digest
 from lading.oci.platform import Platform
 from lading.oci.reference import Reference
@@ -87,9 +89,18 @@ class CacheUsage:
 class Builds:
     """Build images, and look after what that leaves for the next time."""
 
-    def __init__(self, builder: Builder, cache: Cache, library: Library) -> None:
-        self._builder, self._cache, self._library = builder, cache, library
-        self.build, self.open = builder.build, builder.open
+    def __init__(self, builder: Builder, cache: Cache, library: Library, errands: Errands) -> None:
+        self._builder, self._cache = builder, cache
+        self._library, self._errands = library, errands
+        self.build, self.check, self.open = builder.build, builder.check, builder.open
+
+    def write_files(self, ref: str, out: Output) -> None:
+        """The files of an image as one tar; ImageNotFound, DamagedImage."""
+        with self._library.lease() as lease:
+            image = self._library.resolve(ref)
+            lease.hold(image.id, *image.diff_ids)
+            with self._errands.view(self._library.mountable(image)) as root:
+                pack.tree(root, out, top=False, mounts=False)
 
     def usage(self) -> list[CacheUsage]:
         """Everything in the cache, the layers' rows first; a layer counts in its first row."""
@@ -160,7 +171,7 @@ def join(
 
     builder = Builder(settings.root / "build", library, ErrandWorker(errands), cache, pull=pull)
     library.recall = builder.recall
-    return Builds(builder, cache, library)
+    return Builds(builder, cache, library, errands)
 
 
 def _login(logins: Mapping[str, Any], registry: str) -> credentials.Credentials:

@@ -84,6 +84,11 @@ class Keyring:
             return self._ask(helper, registry)
         return _stored(document, registry)
 
+    def registries(self) -> list[str]:
+        """Those that the file knows something of, as it calls them; InvalidConfig."""
+        document = self._read()
+        return sorted({*_table(document.get("auths")), *_table(document.get("credHelpers"))})
+
     def put(self, registry: str, credentials: Credentials) -> str:
         """Keep them; the name of the helper that does, empty where the file does."""
         document = self._read()
@@ -240,15 +245,20 @@ def from_header(header: str) -> Credentials:
 
 def to_header(credentials: Credentials, registry: str) -> str:
     """*credentials* as ``X-Registry-Auth``."""
-    entry = {
+    kept = entry(credentials, registry)
+    return base64.urlsafe_b64encode(json.dumps(kept).encode()).decode()
+
+
+def entry(credentials: Credentials, registry: str) -> dict[str, str]:
+    """*credentials* as the API's ``AuthConfig``."""
+    fields = {
         "username": credentials.username,
         "password": credentials.password,
         "identitytoken": credentials.identity_token,
         "registrytoken": credentials.registry_token,
         "serveraddress": key(registry),
     }
-    kept = {name: value for name, value in entry.items() if value}
-    return base64.urlsafe_b64encode(json.dumps(kept).encode()).decode()
+    return {name: value for name, value in fields.items() if value}
 
 
 def _table(value: object) -> dict[str, Any]:

@@ -30,11 +30,13 @@ def filters(asked: Asked) -> Any:
 def pruned(engine: CannedEngine) -> CannedEngine:
     engine.answers |= {
         "POST /containers/prune": {"ContainersDeleted": ["c" * 64], "SpaceReclaimed": 1234},
+        "POST /networks/prune": {"NetworksDeleted": ["back"]},
         "POST /images/prune": {
             "ImagesDeleted": [{"Untagged": "a:1"}, {"Deleted": A}],
             "SpaceReclaimed": 5,
         },
         "POST /volumes/prune": {"VolumesDeleted": ["site"], "SpaceReclaimed": 5000},
+        "POST /build/prune": {"CachesDeleted": None, "SpaceReclaimed": 0},
     }
     return engine
 
@@ -111,7 +113,12 @@ def test_named_volumes_go_only_with_all(pruned: CannedEngine, lading: Lading) ->
 
 def test_system_prune_spares_volumes_unless_asked(pruned: CannedEngine, lading: Lading) -> None:
     assert lading("system", "prune", "-f").out.endswith("Total reclaimed space: 1.239kB\n")
-    assert [a.path for a in pruned.asked] == ["/containers/prune", "/images/prune"]
+    assert [a.path for a in pruned.asked] == [
+        "/containers/prune",
+        "/networks/prune",
+        "/images/prune",
+        "/build/prune",
+    ]
     assert lading("system", "prune", "-f", "--volumes").out.endswith("space: 6.239kB\n")
     assert lading("system", "prune", "-f", "--volumes", "--filter", "until=1h").code == 1
 
