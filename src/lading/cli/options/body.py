@@ -60,6 +60,7 @@ _HOST_LISTS = {
     "DnsSearch": "dns-search",
     "ExtraHosts": "add-host",
     "GroupAdd": "group-add",
+    "Links": "link",
     "Ulimits": "ulimit",
     "VolumesFrom": "volumes-from",
 }

@@ -49,6 +49,8 @@ def _parsed(spec: str) -> Body:
             network[_PLAIN[key]] = value
         elif key in _REPEATED:
             network.setdefault(_REPEATED[key], []).append(value)
+        elif key == "gw-priority":
+            network["GwPriority"] = _number(value)
         elif key == "driver-opt":
             name, _, option = value.partition("=")
             network.setdefault("DriverOpts", {})[name] = option
@@ -57,6 +59,13 @@ def _parsed(spec: str) -> Body:
     if not network.get("name"):
         raise ValueError("network name/id is not specified")
     return network
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"invalid gw-priority: {text}") from None
 
 
 def _merged(network: Body, arguments: Arguments) -> Body:
@@ -68,6 +77,7 @@ def _merged(network: Body, arguments: Arguments) -> Body:
         "Aliases": arguments.many("network-alias"),
         "IPv4Address": arguments.text("ip"),
         "IPv6Address": arguments.text("ip6"),
+        "Links": arguments.many("link") if _is_user(network["name"]) else [],
         "MacAddress": mac,
     }
     flags = {"Aliases": "network-alias", "IPv4Address": "ip", "IPv6Address": "ip6"}
@@ -83,7 +93,7 @@ def _endpoint(network: Body) -> Body:
         message = "network-scoped aliases are only supported for user-defined networks"
         raise ValueError(message)
     addresses = _taken(network, ("IPv4Address", "IPv6Address", "LinkLocalIPs"))
-    endpoint = _taken(network, ("Aliases", "DriverOpts", "MacAddress"))
+    endpoint = _taken(network, ("Aliases", "DriverOpts", "GwPriority", "Links", "MacAddress"))
     return endpoint | ({"IPAMConfig": addresses} if addresses else {})
 
 

@@ -75,7 +75,7 @@ _NETWORK = (
     Flag("hostname", TEXT, "Container host name", short="h"),
     Flag("ip", TEXT, "IPv4 address (e.g., 172.30.100.104)"),
     Flag("ip6", TEXT, "IPv6 address (e.g., 2001:db8::33)"),
-    Flag("link", LIST, "Add link to another container", refused=True),
+    Flag("link", LIST, "Add link to another container of the same user network"),
     Flag("link-local-ip", LIST, "Container link-local addresses", refused=True),
     Flag("mac-address", TEXT, "Container MAC address (e.g., 92:d0:c6:0a:29:33)"),
     Flag("net", LIST, "Connect a container to a network", same="network", hidden=True),
