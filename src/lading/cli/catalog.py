@@ -13,6 +13,7 @@ from lading.cli.faults import Misuse
 # name: (module below `lading.cli.commands`, summary)
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "attach": ("attach", "Attach local standard input, output and error to a running container"),
+    "build": ("build", "Build an image from a Dockerfile"),
     "commit": ("commit", "Create a new image from a container's changes"),
     "completion": ("completion", "Print the completion script for a shell"),
     "cp": ("cp", "Copy files/folders between a container and the local filesystem"),
@@ -56,6 +57,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "update": ("update", "Update configuration of one or more containers"),
     "version": ("about", "Show the lading version information"),
     "wait": ("lifecycle", "Block until one or more containers stop, then print their exit codes"),
+    "builder prune": ("prune", "Remove build cache"),
     "container inspect": ("inspect", "Display detailed information on one or more containers"),
     "container prune": ("prune", "Remove all stopped containers"),
     "image bootstrap": ("bootstrap", "Make a base image without any registry"),
@@ -90,7 +92,7 @@ _CONTAINER = (
     "attach commit cp create diff exec export kill logs pause port rename restart rm run start"
     " stats stop top unpause update wait"
 )
-_IMAGE = "history import load pull push save tag"
+_IMAGE = "build history import load pull push save tag"
 
 
 def _forms(group: str, same: str, own: str, **others: str) -> dict[str, str]:
@@ -122,6 +124,7 @@ GROUPS: Mapping[str, tuple[str, Mapping[str, str]]] = {
         "Manage image manifests and manifest lists",
         _forms("manifest", "", "inspect"),
     ),
+    "builder": ("Manage builds", _forms("builder", "build", "prune")),
     "network": (
         "Manage networks",
         _forms(
@@ -142,12 +145,10 @@ GROUPS: Mapping[str, tuple[str, Mapping[str, str]]] = {
 
 # Docker's commands that lading does not have yet.
 _DOCKER_ALONE = (
-    "build builder buildx checkpoint compose config context node plugin"
-    " secret service stack swarm trust"
+    "buildx checkpoint compose config context node plugin secret service stack swarm trust"
 )
 NOT_YET = frozenset(_DOCKER_ALONE.split()) | {
     *(f"manifest {verb}" for verb in ("annotate", "create", "push", "rm")),
-    *(f"image {verb}" for verb in ("build",)),
     "system dial-stdio",
     "volume update",
 }

@@ -8,9 +8,9 @@ from lading.cli.client import Client
 from lading.cli.command import Command
 from lading.cli.commands.ps import filters
 from lading.cli.faults import Fault
-from lading.cli.flags import LIST, SWITCH, Arguments, Flag
+from lading.cli.flags import LIST, SWITCH, Arguments, Flag, Kind
 from lading.cli.prompt import confirmed
-from lading.cli.units import size
+from lading.cli.units import read_size, size
 
 Filters = Mapping[str, list[str]]
 Pruned = tuple[str, int]  # what is told, and the bytes that became free
@@ -49,6 +49,19 @@ def run_networks(arguments: Arguments, client: Client) -> int:
     return 0
 
 
+def run_cache(arguments: Arguments, client: Client) -> int:
+    """Remove build cache that no image shares, or (with -a) all of it."""
+    everything = arguments.on("all")
+    which = "all build cache" if everything else "all build cache that no image needs"
+    warning = f"WARNING! This will remove {which}."
+    keep = arguments.number("keep-storage")
+    return _prune(
+        arguments,
+        warning,
+        lambda wanted: _cache(client, wanted, everything=everything, keep=keep),
+    )
+
+
 def run_everything(arguments: Arguments, client: Client) -> int:
     """Remove stopped containers, unused networks and images, and volumes if asked for."""
     volumes, everything = arguments.on("volumes"), arguments.on("all")
@@ -60,6 +73,9 @@ def run_everything(arguments: Arguments, client: Client) -> int:
         if volumes:
             parts.append(_volumes(client, wanted, everything=False))
         parts.append(_images(client, wanted, everything=everything))
+        aged = {name: values for name, values in wanted.items() if name == "until"}
+        if aged or not wanted:
+            parts.append(_cache(client, aged, everything=everything))
         return "".join(told for told, _ in parts), sum(freed for _, freed in parts)
 
     warning = "\n".join(_warning(arguments, volumes=volumes, everything=everything))
@@ -85,6 +101,7 @@ def _warning(arguments: Arguments, *, volumes: bool, everything: bool) -> Iterat
         yield "  - all images without at least one container associated to them"
     else:
         yield "  - all dangling images"
+    yield "  - unused build cache"
     yield ""
     given = arguments.many("filter")
     if given:
@@ -121,22 +138,10 @@ def _volumes(client: Client, wanted: Filters, *, everything: bool) -> Pruned:
     return _told("Volumes", found["VolumesDeleted"]), found["SpaceReclaimed"]
 
 
-def _images(client: Client, wanted: Filters, *, everything: bool) -> Pruned:
-    # Only what is asked of dangling ones by hand goes before the flag.
-    asked = {"dangling": ["false" if everything else "true"], **wanted}
-    found = client.post("/images/prune", filters=asked)
-    gone = [
-        f"{how.lower()}: {what}"
-        for each in found["ImagesDeleted"] or ()
-        for how, what in each.items()
-    ]
-    return _told("Images", gone), found["SpaceReclaimed"]
-
-
-def _volumes(client: Client, wanted: Filters, *, everything: bool) -> Pruned:
-    asked = {**wanted, "all": ["true"]} if everything else dict(wanted)
-    found = client.post("/volumes/prune", filters=asked)
-    return _told("Volumes", found["VolumesDeleted"]), found["SpaceReclaimed"]
+def _cache(client: Client, wanted: Filters, *, everything: bool, keep: int = 0) -> Pruned:
+    asked = {"filters": dict(wanted), "all": everything, "keep-storage": keep or None}
+    found = client.post("/build/prune", **asked)
+    return _told("build cache objects", found["CachesDeleted"]), found["SpaceReclaimed"]
 
 
 def _told(kind: str, gone: list[str] | None) -> str:
@@ -148,6 +153,17 @@ _FORCE = Flag("force", SWITCH, "Do not prompt for confirmation", short="f")
 _UNUSED = "Remove all unused images not just dangling ones"
 
 COMMANDS = {
+    "builder prune": Command(
+        run_cache,
+        "[OPTIONS]",
+        example="lading builder prune --filter until=48h",
+        flags=(
+            Flag("all", SWITCH, "Remove what images need as well, not just the rest", short="a"),
+            _FILTER,
+            _FORCE,
+            Flag("keep-storage", Kind("bytes", read_size), "Amount of cache to keep"),
+        ),
+    ),
     "container prune": Command(
         run_containers,
         "[OPTIONS]",
