@@ -9,6 +9,7 @@ import time
 from lading.errors import Invalid
 
 _SECOND = 1_000_000_000
+_LONGEST_DURATION = 100  # characters: a search for units goes over digits again and again
 _MOMENT = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,9})\d*)?)?([Zz]|[+-]\d\d:?\d\d)?",
     re.ASCII,
@@ -44,6 +45,8 @@ def duration(text: str) -> float | None:
     """Seconds of a duration in Go's form (``1h30m``, ``0``); None when it is none."""
     if text == "0":
         return 0.0
+    if len(text) > _LONGEST_DURATION:
+        return None
     parts = list(_PART.finditer(text))
     if not parts or "".join(part[0] for part in parts) != text:
         return None
