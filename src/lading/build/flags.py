@@ -10,7 +10,8 @@ from lading.build.errors import InvalidDockerfile, Location, suggestion
 _FLAG = re.compile(
     r"--(?:[^\s'\"\\]|\\.|'(?:[^'\\]|\\.)*+'|\"(?:[^\"\\]|\\.)*+\")*+(?=\s|\Z)", re.S
 )
-_QUOTES = re.compile(r"\\(.)|['\"]", re.DOTALL)
+_QUOTED = re.compile(r"\\(.)|'((?:[^'\\]|\\.)*+)'|\"((?:[^\"\\]|\\.)*+)\"", re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
 def take(text: str) -> tuple[list[str], str]:
@@ -22,8 +23,13 @@ def take(text: str) -> tuple[list[str], str]:
             at += 1
         if found[0] == "--":
             break
-        flags.append(_QUOTES.sub(lambda quoted: quoted[1] or "", found[0]))
+        flags.append(_QUOTED.sub(_unquoted, found[0]))
     return flags, text[at:]
+
+
+def _unquoted(found: re.Match[str]) -> str:
+    """What stands within quotes, or behind an escape; quotes of the other kind stay."""
+    return found[1] or _ESCAPED.sub(r"\1", found[2] or found[3] or "")
 
 
 class Flags:

@@ -143,7 +143,8 @@ class _Reader:
         while self._at < len(self._lines):
             line = self._next()
             if (line.lstrip("\t") if heredoc.chomp else line) == heredoc.name:
-                raw = "".join(f"{line}\n" for line in self._lines[start : self._at - 1])
+                lines = (line.removesuffix("\r") for line in self._lines[start : self._at - 1])
+                raw = "".join(f"{line}\n" for line in lines)
                 return Heredoc(heredoc.name, heredoc.expand, heredoc.chomp, raw)
         where = Location(self._file, first, self._at)
         why = f"unterminated heredoc: expected a line {heredoc.name[:80]} after its text"
