@@ -46,6 +46,8 @@ def open_root(
     undo.callback(turnstile.close)
     store = BlobStore(root / "blobs", root / "staging", root / "trash")
     blobs = Blobs(store, database, turnstile, clock=clock)
+    uploads = Uploads(root / "uploads", database, blobs, clock=clock)
+    undo.callback(uploads.close)
     return Holdings(
         root,
         store,
@@ -54,7 +56,7 @@ def open_root(
         blobs,
         Manifests(blobs, database, turnstile, clock=clock),
         Listings(database),
-        Uploads(root / "uploads", database, blobs, clock=clock),
+        uploads,
         Users(database, clock=clock),
         Quotas(database, repository_quota),
     )

@@ -66,10 +66,12 @@ class Upload:
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
-        """Hold it against other requests; UploadBusy."""
+        """Hold it against other requests; UploadBusy, UploadUnknown when it has ended."""
         if not self._claim.acquire(blocking=False):
             raise UploadBusy
         try:
+            if self._file.closed:
+                raise UploadUnknown
             yield
         finally:
             self._claim.release()
@@ -179,6 +181,13 @@ class Uploads:
             self._open.pop(upload.id, None)
         upload.close()
         self._drop(upload.id, upload.repository)
+
+    def close(self) -> None:
+        """Let go of the files; the uploads stay."""
+        with self._lock:
+            for upload in self._open.values():
+                upload.close()
+            self._open.clear()
 
     def sweep(self, older_than: float) -> int:
         """End the uploads that nobody went on with for so many seconds; how many."""
