@@ -57,6 +57,9 @@ class CargoContainer(msgspec.Struct, frozen=True, kw_only=True):
     mounts: list[MountPoint]
     platform: str = "linux"
     was_running: bool = False
+    exit_code: int = 0
+    started_at: int = 0  # nanoseconds since 1970, 0 for never; the latest start and end
+    finished_at: int = 0
 
 
 class CargoImage(msgspec.Struct, frozen=True, kw_only=True):

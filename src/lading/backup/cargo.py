@@ -102,6 +102,9 @@ def cargo_of(container: Container) -> CargoContainer:
         mounts=container.mounts,
         platform=container.platform,
         was_running=container.running,
+        exit_code=container.state.exit_code,
+        started_at=container.state.started_at,
+        finished_at=container.state.finished_at,
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from lading.backup.bill import Bill
 from lading.backup.depot import Depot, packs_of
@@ -66,3 +67,22 @@ class Contents:
             _, (oldest, _) = self._open.popitem(last=False)
             oldest.close()
         return reader
+
+
+class Pieces(io.RawIOBase):
+    """A file's content as a stream."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer)
+        self._rest = self._rest or memoryview(next(self._pieces, b""))
+        piece = self._rest[: len(view)]
+        view[: len(piece)] = piece
+        self._rest = self._rest[len(piece) :]
+        return len(piece)

@@ -20,7 +20,7 @@ from lading.backup.place import Place, add_bytes, read_verified
 from lading.backup.sealing import Keys, NotAuthentic, namer, open_document
 from lading.backup.slots import Secret
 from lading.backup.target import TargetDocument
-from lading.errors import Corrupt, LadingError, NotFound
+from lading.errors import Conflict, Corrupt, LadingError, NotFound
 from lading.oci import mediatypes
 from lading.oci.descriptor import Descriptor
 from lading.oci.digest import Digest
@@ -85,7 +85,8 @@ class Depot:
     def tags(self) -> Mapping[str, Descriptor]:
         """The manifest of every backup, readable or not, by tag."""
         rows = self.place.names().items()
-        return {tag: descriptor for tag, (descriptor, kind) in rows if kind == media.BACKUP}
+        backups = ((tag, found) for tag, (found, kind) in rows if kind == media.BACKUP)
+        return {tag: descriptor for tag, descriptor in backups if not tag.startswith("@")}
 
     def get(self, tag: str) -> Stored:
         """The backup of that tag, its documents verified; NoSuchBackup, Corrupt."""
@@ -128,7 +129,13 @@ class Depot:
 
     def name(self, backups: Mapping[str, Descriptor]) -> None:
         """Give backups their tags, all at once; durable on return."""
-        self.place.rename(lambda _: backups, media.BACKUP)
+
+        def change(tags: Mapping[str, Descriptor]) -> Mapping[str, Descriptor]:
+            for tag in backups.keys() & tags.keys():
+                raise Conflict(f"a backup called {tag} was made meanwhile: try again")
+            return backups
+
+        self.place.rename(change, media.BACKUP)
 
     def _add_chunks(
         self, descriptor: Descriptor, found: dict[bytes, Chunk], name: Callable[[Any], bytes]
@@ -169,11 +176,12 @@ def open_depot(location: Location, secret: Secret | None, *, make: bool = False)
         found = place.names().get(targets.TAG)
         if found is None and not make:
             raise NoBackups(location)
-        document = _read_target(place, found[0]) if found else _make_target(place, secret)
+        document = read_target(place, found[0]) if found else _make_target(place, secret)
     return Depot(location, place, document, document.keys(secret))
 
 
-def _read_target(place: Place, descriptor: Descriptor) -> TargetDocument:
+def read_target(place: Place, descriptor: Descriptor) -> TargetDocument:
+    """A target's own document; NotATarget, DamagedAtTarget."""
     manifest = Manifest.parse(read_verified(place, descriptor, MOST_BYTES))
     return targets.decode(read_verified(place, manifest.config, MOST_BYTES))
 
@@ -187,7 +195,7 @@ def _make_target(place: Place, secret: Secret | None) -> TargetDocument:
         return {} if targets.TAG in tags else {targets.TAG: descriptor}
 
     place.rename(change, media.TARGET)
-    return _read_target(place, place.names()[targets.TAG][0])
+    return read_target(place, place.names()[targets.TAG][0])
 
 
 def keep_target(place: Place, document: TargetDocument) -> Descriptor:

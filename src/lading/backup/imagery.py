@@ -10,10 +10,12 @@ import io
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from lading.backup.bill import IMAGE, Blob, CargoImage
+from lading.backup.bill import IMAGE, Bill, Blob, CargoImage
 from lading.backup.capture import Captured, layout
+from lading.backup.contents import Contents, Pieces
 from lading.backup.depot import Depot, Stored, packs_of
 from lading.backup.packing import Chunk, Packing
+from lading.backup.place import DamagedAtTarget
 from lading.backup.tree import Entry, Kind
 from lading.container.foundation import foundation
 from lading.container.record import Container
@@ -21,6 +23,7 @@ from lading.errors import Conflict, LadingError
 from lading.image import transfer
 from lading.image.library import Library
 from lading.image.saving import LibrarySource
+from lading.image.streams import buffered
 from lading.oci import mediatypes
 from lading.oci.descriptor import Descriptor
 from lading.oci.digest import Digest
@@ -143,3 +146,27 @@ class KeptLayers:
         tree = self._depot.tree(part)
         packs = packs_of(self._backup.bill)
         return Captured([packs[digest] for digest in tree.packs], tree.entries)
+
+
+class StoredLayers:
+    """An image's layers as a `Source`: blobs of a plain target, files of a sealed part."""
+
+    def __init__(self, depot: Depot, bill: Bill) -> None:
+        self._depot, part = depot, bill.part(IMAGE)
+        self._contents = Contents(depot, bill)
+        self._tree = depot.tree(part) if part else None
+
+    def __enter__(self) -> StoredLayers:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._contents.__exit__(*failure)
+
+    def open(self, descriptor: Descriptor) -> BinaryIO:
+        if self._tree is None:
+            return self._depot.place.open(descriptor)
+        path = path_of(descriptor.digest)
+        for entry in self._tree.entries:
+            if entry.path == path:
+                return buffered(Pieces(self._contents.pieces(self._tree, entry)))
+        raise DamagedAtTarget(descriptor, "is not in the backup's packs")

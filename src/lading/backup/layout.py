@@ -104,9 +104,8 @@ class Layout:
         found = {}
         for row in self._rows():
             descriptor = Descriptor.parse(row, "index")
-            tag = descriptor.annotations.get(REF_NAME)
-            if tag:
-                found[tag] = (descriptor, str(row.get("artifactType") or ""))
+            tag = descriptor.annotations.get(REF_NAME) or f"@{descriptor.digest}"
+            found[tag] = (descriptor, str(row.get("artifactType") or ""))
         return found
 
     def rename(self, change: Rename, artifact_type: str) -> None:

@@ -67,8 +67,12 @@ def changed(
 ) -> Iterator[Found]:
     """What a writable layer changed; *top* is the directory that holds it."""
     yield b"", os.fstat(top)
+    skipped = b"/"  # a directory that is left out, with a slash: no path begins with one
     for change in changes:
-        if not change.path or is_excluded(change.path):
+        if change.path.startswith(skipped) or not change.path:
+            continue
+        if is_excluded(change.path):
+            skipped = change.path + b"/"
             continue
         if change.kind is ChangeKind.DELETED:
             yield change.path, None

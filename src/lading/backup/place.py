@@ -46,7 +46,10 @@ class Place(Protocol):
         ...
 
     def names(self) -> Mapping[str, tuple[Descriptor, str]]:
-        """The manifest of each tag, and its artifact type where it is known."""
+        """The manifest of each tag, and its artifact type where it is known.
+
+        What has no tag is called by an ``@`` and its digest.
+        """
         ...
 
     def rename(self, change: Rename, artifact_type: str) -> None:

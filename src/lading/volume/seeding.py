@@ -48,6 +48,11 @@ def seed(home: Path, rootfs: Path, destination: str) -> None:
         os.close(source)
 
 
+def mark_used(home: Path) -> None:
+    """Some container was here: an empty volume keeps its own owner and mode."""
+    (home / _USED).touch()
+
+
 def is_empty(home: Path) -> bool:
     """Whether the volume holds nothing, and nothing waits to be moved in."""
     return not any(_names(home / name) for name in (DATA, _WHOLE) if (home / name).is_dir())

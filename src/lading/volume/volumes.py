@@ -12,7 +12,10 @@ import logging
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -45,6 +48,13 @@ class VolumeNotFound(NotFound):
         super().__init__(f"get {name[:300]}: no such volume")
 
 
+class VolumeExists(Conflict):
+    """Raised where a volume is brought in under a name that another has."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"a volume named {name} exists already")
+
+
 class VolumeInUse(Conflict):
     """Raised where a volume that containers use would be removed, in Docker's words."""
 
@@ -70,6 +80,20 @@ class UnknownDriver(NotFound):
         super().__init__(
             f'error looking up volume plugin {driver[:80]}: plugin "{driver[:80]}" not found'
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A volume that is being filled out of sight: *part* holds its files in ``_data``."""
+
+    name: str
+    part: Path
+    labels: Mapping[str, str]
+    anonymous: bool = False
+
+    @property
+    def files(self) -> Path:
+        return self.part / DATA
 
 
 class _VolumeRecord(msgspec.Struct, frozen=True):
@@ -127,6 +151,46 @@ class Volumes:
             self._records.put(chosen, record)
         self._tell("create", chosen)
         return self._volume(chosen, record)
+
+    def stage(self, name: str, labels: Mapping[str, str], *, anonymous: bool = False) -> Arrival:
+        """A volume to fill before anybody sees it: bring it in (`bringing`), or `turn_away`."""
+        part = staging(self._folder)
+        part.mkdir(mode=0o710)
+        arrival = Arrival(check_name(name), part, labels, anonymous)
+        _lay_out(part)
+        seeding.mark_used(part)
+        (part / _REMOVING).touch()  # whatever happens before there is a row, the next start removes
+        return arrival
+
+    def turn_away(self, arrival: Arrival) -> None:
+        """Delete what was not brought in; idempotent."""
+        throw_away([arrival.part], self._folder, self._later)
+
+    @contextmanager
+    def bringing(self, arrivals: Sequence[Arrival]) -> Iterator[Callable[[], None]]:
+        """Make volumes of them, whose files are durable: all of them, or on an error none.
+
+        What the context is given writes their rows: call it once, in a transaction of the
+        caller's, which has ended when the context does.  VolumeExists.
+        """
+        with self._lock, ExitStack() as undo:
+            for arrival in arrivals:
+                home = self._folder / arrival.name
+                if home.exists() or self._records.get(arrival.name) is not None:
+                    raise VolumeExists(arrival.name)
+                arrival.part.rename(home)
+                undo.callback(home.rename, arrival.part)
+            fsync_directory(self._folder)
+            yield partial(self._record, arrivals)
+            undo.pop_all()
+            for arrival in arrivals:
+                (self._folder / arrival.name / _REMOVING).unlink(missing_ok=True)
+        for arrival in arrivals:
+            self._tell("create", arrival.name)
+
+    def place(self, name: str) -> Path:
+        """Where the files of a volume of that name lie, or will lie."""
+        return self._folder / check_name(name) / DATA
 
     def get(self, name: str) -> Volume:
         """The volume of that name; VolumeNotFound."""
@@ -216,6 +280,11 @@ class Volumes:
             return volume.path
         with self._lock:
             return subpaths.show(volume.path.parent, volume.path, subpath)
+
+    def _record(self, arrivals: Iterable[Arrival]) -> None:
+        for each in arrivals:
+            record = _VolumeRecord(time.time_ns(), dict(each.labels), each.anonymous)
+            self._records.put(each.name, record)
 
     def _settle(self, home: Path, *, is_known: bool) -> None:
         subpaths.hide(home)
