@@ -12,7 +12,7 @@ from lading.build.instruction import Arg, From, Instruction
 from lading.build.lines import Statement
 from lading.build.parse import instruction
 
-_MOST_STATEMENTS = 50_000
+_MOST_STATEMENTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)

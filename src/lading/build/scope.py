@@ -19,6 +19,7 @@ _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 PREDEFINED = frozenset(_PROXIES) | {name.lower() for name in _PROXIES}
 _MOST_VALUE = 128 << 10  # what the kernel takes as one string of an environment
 _MOST_TOTAL = 4 << 20
+_MOST_VARIABLES = 4096
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -114,6 +115,9 @@ class Scope:
     def _checked(self, instruction: Instruction) -> Scope:
         """Values that double with every line end here."""
         sizes = [len(value) for value in (*self.args.values(), *self.env.values())]
+        if len(sizes) > _MOST_VARIABLES:
+            why = f"there are more than {_MOST_VARIABLES} variables"
+            raise InvalidDockerfile(instruction.where, why)
         if max(sizes, default=0) > _MOST_VALUE:
             why = f"the value of a variable is longer than {_MOST_VALUE} bytes"
             raise InvalidDockerfile(instruction.where, why)

@@ -249,7 +249,7 @@ def test_a_hundred_thousand_patterns_cost_one_look_each() -> None:
     for number in range(1000):
         assert ignore.excludes(f"dir{number}/file")
     assert not ignore.excludes("dir1/file/kept7")
-    assert time.perf_counter() - start < 4
+    assert time.perf_counter() - start < 10
 
 
 def test_wildcards_without_number_are_refused() -> None:
