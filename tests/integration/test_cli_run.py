@@ -13,7 +13,6 @@ import pytest
 
 from cli_story import PATIENCE, Story, eventually
 
-
 NOWHERE = "127.0.0.1:1/nope"  # nobody listens there
 
 
@@ -100,7 +99,7 @@ class TestRefusals:
         assert told in lading("run", "--rm", *words, check=code).stderr
         assert lading.out("ps", "-aq") == ""
 
-    @pytest.mark.parametrize("flag", ["--gpus=all", "--link=x", "--storage-opt=size=1g"])
+    @pytest.mark.parametrize("flag", ["--gpus=all", "--device-read-bps=x", "--storage-opt=size=1g"])
     def test_what_is_not_there_yet_is_refused_by_name(self, lading: Story, flag: str) -> None:
         told = lading("run", flag, "busybox", "true", check=125).stderr
         assert f"{flag.partition('=')[0]} is not supported yet" in told
@@ -233,6 +232,47 @@ class TestUsers:
         lading("commit", "source", "linked")
         told = lading("run", "--rm", "-u", "ghost", "linked", check=125).stderr
         assert "unable to find user ghost" in told
+
+
+class TestSpaces:
+    def test_processes_of_another_are_seen_when_asked(self, lading: Story) -> None:
+        lading("run", "-d", "--name", "base", "--ipc", "shareable", "busybox", "sleep", "4242")
+        assert "sleep 4242" in lading.shell("ps", "--pid", "container:base")
+        assert "sleep 4242" not in lading.shell("ps")
+        look = ("readlink", "/proc/self/ns/ipc")
+        shared = lading.out("run", "--rm", "--ipc", "container:base", "busybox", *look)
+        assert shared == lading.out("exec", "base", *look)
+
+    def test_the_control_groups_are_its_own_or_the_hosts(self, lading: Story) -> None:
+        here = str(Path("/proc/self/ns/cgroup").readlink())
+        look = "readlink /proc/self/ns/cgroup"
+        assert lading.shell(look, "--cgroupns", "host") == here
+        assert lading.shell(look, "--cgroupns", "private") != here
+
+    def test_the_domain_is_part_of_the_name(self, lading: Story) -> None:
+        told = lading.shell("hostname -d; hostname -f", "-h", "me", "--domainname", "in.example")
+        assert told.split() == ["in.example", "me.in.example"]
+
+
+class TestNotes:
+    def test_labels_from_a_file_and_annotations(self, lading: Story, tmp_path: Path) -> None:
+        (tmp_path / "labels").write_text("# none\na=file\nb=file\n")
+        options = ("--label-file", f"{tmp_path}/labels", "-l", "b=flag", "--annotation", "x=y")
+        lading("create", "--name", "noted", *options, "busybox")
+        assert lading.field("noted", "{{json .Config.Labels}}") == '{"a":"file","b":"flag"}'
+        assert lading.field("noted", "{{json .HostConfig.Annotations}}") == '{"x":"y"}'
+
+    def test_a_runtime_is_chosen_by_name(self, lading: Story) -> None:
+        runtime = lading.out("info", "-f", "{{.DefaultRuntime}}")
+        assert lading.shell("echo runs", "--runtime", runtime) == "runs"
+        told = lading("run", "--runtime", "nope", "busybox", check=125).stderr
+        assert "invalid runtime name: nope" in told
+
+    def test_an_image_for_another_platform_is_not_taken(self, lading: Story) -> None:
+        own = lading.out("image", "inspect", "-f", "{{.Os}}/{{.Architecture}}", "busybox")
+        assert lading.shell("echo ours", "--platform", own) == "ours"
+        other = ("run", "--platform", "linux/s390x", "--pull", "never", "busybox")
+        assert "does not match the specified platform" in lading(*other, check=125).stderr
 
 
 def test_descriptors_of_the_client_do_not_reach_the_container(

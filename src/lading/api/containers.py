@@ -18,6 +18,7 @@ from lading.api.times import parse_moment
 from lading.api.versions import Version
 from lading.container.options import CreateRequest, UpdateRequest
 from lading.errors import Invalid
+from lading.oci.platform import Platform
 
 _CONDITIONS = frozenset({"not-running", "next-exit", "removed"})
 _PRUNE = frozenset({"until", "label", "label!"})
@@ -29,7 +30,11 @@ async def create(call: Call) -> web.StreamResponse:
     if request == CreateRequest():
         raise Invalid("config cannot be empty in order to create a container")
     name = call.query.text("name") or None
-    container, warnings = await call.threads.short(call.engine.containers.create, name, request)
+    text = call.query.text("platform")
+    platform = Platform.parse(text) if text else None
+    container, warnings = await call.threads.short(
+        call.engine.containers.create, name, request, platform
+    )
     return replies.json({"Id": container.id, "Warnings": warnings}, 201)
 
 

@@ -171,7 +171,7 @@ def _namespaces(container: Container, around: Surroundings) -> Namespaces:
         ipc=_space(host.ipc_mode, around.ipc),
         uts=_space(host.uts_mode, None),
         network=around.network or Shared.HOST,
-        cgroup=Shared.HOST if host.cgroupns_mode == "host" else None,
+        cgroup=Shared(host.cgroupns_mode) if host.cgroupns_mode else None,
     )
 
 

@@ -20,12 +20,24 @@ from lading.container.placement import Facts
 from lading.container.record import Container
 from lading.container.roster import NameTaken, Roster
 from lading.container.stowage import Stowage
+from lading.errors import NotFound
 from lading.image.image import Image
 from lading.image.library import Library
+from lading.oci.platform import Platform
 from lading.snapshot.protocol import Snapshotter
 
 _LOG = logging.getLogger(__name__)
 _SHORT_ID = 12
+
+
+class OtherPlatform(NotFound):
+    """Raised for an image that is here, but not for the platform asked for, in Docker's words."""
+
+    def __init__(self, ref: str, wanted: Platform, found: Platform) -> None:
+        super().__init__(
+            f"image with reference {ref} was found but does not match the specified platform:"
+            f" wanted {wanted}, actual: {found}"
+        )
 
 
 class Creator:
@@ -53,13 +65,19 @@ class Creator:
         """Whether a container is being made from that image."""
         return image_id in self._images
 
-    def create(self, name: str | None, request: CreateRequest) -> tuple[Container, list[str]]:
+    def create(
+        self, name: str | None, request: CreateRequest, platform: Platform | None = None
+    ) -> tuple[Container, list[str]]:
         """The new container, and warnings; it is durable, or nothing is left of it.
 
-        NotFound for the image, Invalid and Unsupported for options, NameTaken.
+        NotFound for the image, also where it is for another *platform*; Invalid and
+        Unsupported for options, NameTaken.
         """
         container_id = secrets.token_hex(32)
-        with self._image(request.image) as image, self._named(name, container_id) as chosen:
+        with (
+            self._image(request.image, platform) as image,
+            self._named(name, container_id) as chosen,
+        ):
             config, host, warnings = self._decided(request, image, container_id)
             host, wanted = networking.completed(host, request.networking_config, self._find_network)
             points = joining.mount_points(config, host, self._find)
@@ -84,10 +102,12 @@ class Creator:
         return self._roster.find(ref).container
 
     @contextmanager
-    def _image(self, ref: str) -> Iterator[Image]:
+    def _image(self, ref: str, platform: Platform | None) -> Iterator[Image]:
         """The image, which stays, with its layers, while the container is made of it."""
         with self._library.lease() as lease:
             image = self._library.resolve(ref)
+            if platform and not platform.accepts(image.config.platform):
+                raise OtherPlatform(ref, platform, image.config.platform)
             lease.hold(image.id, *image.diff_ids)
             with self._images.claim([str(image.id)]):
                 # Looked at again: it may have gone before it was claimed.

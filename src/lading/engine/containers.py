@@ -18,6 +18,7 @@ from lading.engine.crew import Crew
 from lading.layer.change import Change
 from lading.layer.pack import Output
 from lading.linux.cgroups import Group
+from lading.oci.platform import Platform
 from lading.runtime.oci import Runtime
 
 
@@ -39,8 +40,10 @@ class Containers:
 
     # Their life.
 
-    def create(self, name: str | None, request: CreateRequest) -> tuple[Container, Sequence[str]]:
-        return self._crew.creator.create(name, request)
+    def create(
+        self, name: str | None, request: CreateRequest, platform: Platform | None = None
+    ) -> tuple[Container, Sequence[str]]:
+        return self._crew.creator.create(name, request, platform)
 
     def start(self, ref: str) -> bool:
         return self._crew.control.start(ref)

@@ -49,9 +49,10 @@ READONLY_PATHS = (
 
 
 class Shared(Enum):
-    """A namespace that is not the container's own, and needs no path."""
+    """A namespace that needs no path."""
 
     HOST = "host"
+    PRIVATE = "private"  # the container's own, also where the default is another
 
 
 Space = Shared | str | None

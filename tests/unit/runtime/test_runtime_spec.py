@@ -115,8 +115,10 @@ class TestOptions:
         assert kinds(made(namespaces=Namespaces(network="/run/n")))["network"] == "/run/n"
 
     @pytest.mark.parametrize("layout", [Layout.V1, Layout.HYBRID])
-    def test_v1_has_no_control_group_namespace(self, layout: Layout) -> None:
+    def test_v1_has_a_control_group_namespace_only_when_asked(self, layout: Layout) -> None:
         assert "cgroup" not in kinds(made(cgroup_layout=layout))
+        private = Namespaces(cgroup=Shared.PRIVATE)
+        assert "cgroup" in kinds(made(cgroup_layout=layout, namespaces=private))
 
     def test_an_init_comes_first(self) -> None:
         document = made(init="/usr/bin/tini-static")
