@@ -209,8 +209,6 @@ def _inside(tree: Path, source: str) -> Path:
 
 def check_network(asked: str, build: str) -> str:
     """The network mode of a command whose ``--network`` is *asked* in a build with *build*'s."""
-    if asked == "none" or (asked == "default" and not build):
-        return "none" if asked == "none" else "default"
     if asked == "host" and build != "host":
         raise Invalid("RUN --network=host is only allowed in a build with --network host")
     return build if asked == "default" else asked

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import Any
 
 from lading.build.cache import Cache
-from lading.build.errors import Location
+from lading.build.errors import InvalidDockerfile, Location
 from lading.build.instruction import Instruction, Label
 from lading.build.plan import Plan, PlannedStage, Source
 from lading.build.site import Site
 from lading.build.stages import Numbers, StageBuild, Surroundings
 from lading.build.state import State
-from lading.errors import Invalid, Unsupported
+from lading.errors import Invalid, LadingError, Unsupported
 from lading.image.errors import ImageNotFound
 from lading.image.image import Image
 from lading.oci.digest import Digest
@@ -82,7 +83,8 @@ class Schedule:
 
     def _built(self, index: int) -> State:
         stage = self._plan.stages[index]
-        base = self._state_of(stage.base, stage.platform)
+        with _told_of(stage.base.image, stage.where):
+            base = self._state_of(stage.base, stage.platform)
         extra = _labels(self._site, self._plan) if index == self._plan.target else ()
         numbers = self._numbers.get(index, Numbers(0, 0))
         return StageBuild(self._around, stage, numbers).build(base, self._plan.scope, extra)
@@ -134,6 +136,18 @@ class Schedule:
         if self._pull is None:
             raise Unsupported(f"pulling images is not supported by lading yet: {name}")
         self._pull(name, wanted, self._site.request.credentials)
+
+
+@contextmanager
+def _told_of(image: str, where: Location) -> Iterator[None]:
+    """Say which line's image it is that cannot be had."""
+    try:
+        yield
+    except LadingError as error:
+        if image and not isinstance(error, InvalidDockerfile):
+            named = "" if image in str(error) else f"{image}: "
+            error.args = (f"{where}: {named}{error}",)
+        raise
 
 
 def _labels(site: Site, plan: Plan) -> tuple[Instruction, ...]:
