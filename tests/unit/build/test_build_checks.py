@@ -78,10 +78,10 @@ def found(text: str, **options: str) -> list[tuple[int, str]]:
             "Maintainer instruction is deprecated in favor of using label",
         ),
         (
-            "ARG VERSION=1\nFROM a:1${VERSOIN}",
+            "ARG VERSION=1\nFROM a:1${VERSIONX}",
             2,
             "UndefinedArgInFrom",
-            "FROM argument 'VERSOIN' is not declared (did you mean VERSION?)",
+            "FROM argument 'VERSIONX' is not declared (did you mean VERSION?)",
         ),
         (
             "FROM a\nWORKDIR b",
@@ -90,10 +90,10 @@ def found(text: str, **options: str) -> list[tuple[int, str]]:
             'Relative workdir "b" can have unexpected results if the base image changes',
         ),
         (
-            "FROM a\nARG version=1\nENV x=$vesrion",
+            "FROM a\nARG version=1\nENV x=$versionx",
             3,
             "UndefinedVar",
-            "Usage of undefined variable '$vesrion' (did you mean $version?)",
+            "Usage of undefined variable '$versionx' (did you mean $version?)",
         ),
         (
             'FROM a\nCMD ["b"]\nCMD ["c"]',

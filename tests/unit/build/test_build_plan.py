@@ -97,8 +97,8 @@ def test_copy_may_take_from_a_stage_that_comes_later() -> None:
         ),
         ("FROM a\nCOPY --from=0 /a /a", "Dockerfile:1: circular dependency detected on stage: 0"),
         ("FROM a\nCOPY --from=7 /a /a", "Dockerfile:2: invalid stage index 7: expected 0 to 0"),
-        ("FROM a AS build\nFROM b\nCOPY --from=Buidl! /a /a", "Dockerfile:3: invalid reference"),
-        ("FROM a AS build\nFROM b\nCOPY --from=Buidl! /a /a", "(did you mean build?)"),
+        ("FROM a AS build\nFROM b\nCOPY --from=Buildx! /a /a", "Dockerfile:3: invalid reference"),
+        ("FROM a AS build\nFROM b\nCOPY --from=Buildx! /a /a", "(did you mean build?)"),
         ("FROM A:::b", "Dockerfile:1: invalid reference format"),
         ("FROM $X", "Dockerfile:1: base name ($X) should not be blank"),
         ("FROM ${X:?set}", "Dockerfile:1: failed to process"),
@@ -112,9 +112,9 @@ def test_a_plan_that_cannot_be_says_where_and_why(text: str, why: str) -> None:
 
 def test_a_target_that_is_not_there_is_refused_with_the_nearest() -> None:
     with pytest.raises(NoSuchTarget) as caught:
-        planned("FROM a AS release", "relaese")
+        planned("FROM a AS release", "releasee")
     assert str(caught.value) == (
-        "target stage 'relaese' could not be found in Dockerfile (did you mean release?)"
+        "target stage 'releasee' could not be found in Dockerfile (did you mean release?)"
     )
     with pytest.raises(NoSuchTarget):
         planned("FROM a", "1")

@@ -221,7 +221,7 @@ def test_a_mount_is_read(text: str, mount: RunMount) -> None:
     ("text", "why"),
     [
         ("FRM a", "1: unknown instruction: FRM (did you mean FROM?)"),
-        ("FROM a\nRUNN b", "2: unknown instruction: RUNN (did you mean RUN?)"),
+        ("FROM a\nRUNX b", "2: unknown instruction: RUNX (did you mean RUN?)"),
         ("FROM a\n\n\nzzzz", "4: unknown instruction: zzzz"),
         ("RUN a", "1: no build stage in current context: expected FROM"),
         ("ARG a\nENV a=b\nFROM a", "2: no build stage in current context"),
@@ -289,7 +289,7 @@ def test_a_mount_is_read(text: str, mount: RunMount) -> None:
         ("FROM a\nONBUILD ONBUILD RUN a", "2: Chaining ONBUILD via `ONBUILD ONBUILD`"),
         ("FROM a\nONBUILD FROM a", "2: FROM isn't allowed as an ONBUILD trigger"),
         ("FROM a\nONBUILD MAINTAINER a", "2: MAINTAINER isn't allowed as an ONBUILD trigger"),
-        ("FROM a\nONBUILD RUNN a", "2: unknown instruction: RUNN (did you mean RUN?)"),
+        ("FROM a\nONBUILD RUNX a", "2: unknown instruction: RUNX (did you mean RUN?)"),
     ],
 )
 def test_a_mistake_is_told_with_file_line_and_what_was_expected(text: str, why: str) -> None:
