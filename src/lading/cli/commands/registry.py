@@ -117,7 +117,7 @@ def scrub(arguments: Arguments, client: Client) -> int:
 
     damaged = 0
     with _Opened(arguments) as holdings:
-        scrubber = Scrubber(holdings.store, holdings.database)
+        scrubber = Scrubber(holdings.store, holdings.database, holdings.turnstile)
         for digest, sound in scrubber.all():
             if not sound:
                 damaged += 1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
@@ -61,6 +62,7 @@ ANSWERS: Mapping[type[BaseException], tuple[int, str]] = {
     errors.Invalid: (400, "UNSUPPORTED"),
     errors.Unsupported: (405, "UNSUPPORTED"),
     errors.Unavailable: (503, "UNAVAILABLE"),
+    sqlite3.OperationalError: (503, "UNAVAILABLE"),  # a full disk, or another process in the way
 }
 
 

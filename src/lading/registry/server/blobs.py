@@ -46,7 +46,7 @@ class Blobs:
     ) -> None:
         self._store, self._database, self._turnstile = store, database, turnstile
         self._clock = clock
-        self._verified = Verified(store)
+        self._verified = Verified(store, turnstile)
 
     def keep(self, part: Path, digest: Digest, repository: str, owner: str) -> None:
         """Make the synced file *part*, known to be *digest*, a blob of *repository*; durable."""
@@ -119,8 +119,9 @@ class Blobs:
                 raise BlobUnknown(digest)
 
     def read(self, digest: Digest) -> bytes:
-        """A document's bytes, verified."""
-        return self._store.read(digest)
+        """A manifest's bytes, verified; BlobNotFound, DamagedBlob."""
+        with self._verified.open(digest) as file:
+            return file.read()
 
     def _linked(self, repository: str, digest: Digest) -> float | None:
         found = self._database.query(

@@ -55,9 +55,14 @@ class Call:
         return values[0] if values else None
 
     async def run(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do what waits for a disk in a thread."""
+        """Do what waits for a disk in a thread; also when cancelled it returns after the job."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.threads, lambda: job(*args, **kwargs))
+        doing = loop.run_in_executor(self.threads, lambda: job(*args, **kwargs))
+        try:
+            return await asyncio.shield(doing)
+        except asyncio.CancelledError:
+            await asyncio.wait([doing])
+            raise
 
 
 Handler = Callable[[Call], Awaitable[web.StreamResponse]]

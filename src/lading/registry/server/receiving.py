@@ -109,7 +109,7 @@ class _Sink:
 
     async def _written(self) -> None:
         if self._writing is not None:
-            await asyncio.shield(self._writing)  # a cancelled request waits for it in `settle`
+            await asyncio.shield(self._writing)  # a cancelled request waits in `settle`
             self._writing = None
 
 

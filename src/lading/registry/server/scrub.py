@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 
 from lading.oci.digest import Digest
-from lading.registry.server.verified import holds
+from lading.registry.server.turnstile import Turnstile
+from lading.registry.server.verified import holds, put_aside
 from lading.store.blobs import BlobStore
 from lading.store.database import Database
 
@@ -15,9 +16,15 @@ class Scrubber:
     """Goes over all blobs, those first that were not looked at for longest."""
 
     def __init__(
-        self, store: BlobStore, database: Database, *, clock: Callable[[], float] = time.time
+        self,
+        store: BlobStore,
+        database: Database,
+        turnstile: Turnstile,
+        *,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        self._store, self._database, self._clock = store, database, clock
+        self._store, self._database, self._turnstile = store, database, turnstile
+        self._clock = clock
 
     def due(self, older_than: float) -> Digest | None:
         """The blob that has waited longest, if it has waited for so many seconds."""
@@ -33,8 +40,8 @@ class Scrubber:
         try:
             with self._store.path(digest).open("rb", buffering=0) as file:
                 sound = holds(file, digest)
-            if not sound:
-                self._store.quarantine(digest)
+                if not sound:
+                    put_aside(self._store, self._turnstile, digest, file)
         except FileNotFoundError:
             sound = False
         with self._database.transaction() as rows:

@@ -171,7 +171,7 @@ def _jobs(settings: RegistrySettings, parts: Parts) -> list[Coroutine[None, None
     collector = Collector(
         *(holdings.store, holdings.database, holdings.turnstile), grace=settings.grace
     )
-    scrubber = Scrubber(holdings.store, holdings.database)
+    scrubber = Scrubber(holdings.store, holdings.database, holdings.turnstile)
 
     def collect() -> None:
         holdings.uploads.sweep(settings.upload_expiry)

@@ -13,6 +13,7 @@ from collections import OrderedDict
 from typing import BinaryIO
 
 from lading.oci.digest import Digest
+from lading.registry.server.turnstile import Turnstile
 from lading.store.blobs import BlobNotFound, BlobStore, DamagedBlob
 
 _MOST = 100_000
@@ -24,8 +25,8 @@ Identity = tuple[int, int, int, int]
 class Verified:
     """Which files held what their names say, when they were last looked at."""
 
-    def __init__(self, store: BlobStore) -> None:
-        self._store = store
+    def __init__(self, store: BlobStore, turnstile: Turnstile) -> None:
+        self._store, self._turnstile = store, turnstile
         self._lock = threading.Lock()
         self._known: OrderedDict[Digest, Identity] = OrderedDict()
         self._hashing: dict[Digest, threading.Lock] = {}
@@ -63,7 +64,7 @@ class Verified:
     def _hash(self, digest: Digest, file: BinaryIO) -> None:
         identity = _identity(os.fstat(file.fileno()))
         if not holds(file, digest):
-            self._store.quarantine(digest)
+            put_aside(self._store, self._turnstile, digest, file)
             raise DamagedBlob(digest)
         self._note(digest, identity)
 
@@ -87,6 +88,17 @@ def holds(file: BinaryIO, digest: Digest) -> bool:
         found.update(piece)
         offset += len(piece)
     return found.hexdigest() == digest.hex
+
+
+def put_aside(store: BlobStore, turnstile: Turnstile, digest: Digest, file: BinaryIO) -> None:
+    """Quarantine the damaged *file*, unless a sound one has taken its place meanwhile."""
+    with turnstile.passing():
+        try:
+            is_same = os.path.samestat(os.fstat(file.fileno()), store.path(digest).stat())
+        except FileNotFoundError:
+            return
+        if is_same:
+            store.quarantine(digest)
 
 
 def _identity(status: os.stat_result) -> Identity:
