@@ -109,12 +109,18 @@ class CountedTarget:
 
     def __init__(self, target: Target, on_progress: Listener) -> None:
         self._target, self._on_progress = target, on_progress
+        self.mounted: set[Digest] = set()
 
     def has(self, descriptor: Descriptor) -> bool:
         found = self._target.has(descriptor)
-        if found:
+        if found and descriptor.digest not in self.mounted:
             self._say(descriptor, "Layer already exists")
         return found
+
+    def mount(self, descriptor: Descriptor, place: str) -> None:
+        """Tell that the registry took the blob from another repository of its own."""
+        self.mounted.add(descriptor.digest)
+        self._say(descriptor, f"Mounted from {place}")
 
     def add(self, descriptor: Descriptor, stream: BinaryIO) -> None:
         counted = Counted(stream, lambda count: self._say(descriptor, "Pushing", count))

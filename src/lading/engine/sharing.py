@@ -203,11 +203,10 @@ class Sharing:
                 image.manifest.digest,
                 source,
                 others=self._others(reference),
-                on_mount=lambda blob, place: on_progress(
-                    Progress(blob.digest.short, f"Mounted from {place}")
-                ),
+                on_mount=lambda blob, place: counted.mount(blob, place),
             )
-            carry(source, CountedTarget(target, on_progress), image.manifest.descriptor)
+            counted = CountedTarget(target, on_progress)
+            carry(source, counted, image.manifest.descriptor)
 
     def _others(self, reference: Reference) -> Callable[[Digest], Sequence[str]]:
         """In which other repositories of that registry a blob may be, going by our images."""

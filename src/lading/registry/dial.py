@@ -184,7 +184,7 @@ class _Body:
 
     def read(self, size: int, /) -> bytes:
         try:
-            piece = self._answer.read(size)
+            piece = self._answer.read1(size)  # what there is: a trickle must be noticed
         except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
             raise Broken(f"the connection broke: {_why(error)}") from None
         if not piece:
