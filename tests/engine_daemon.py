@@ -151,6 +151,8 @@ class Daemon:
         """Everything a test left running or lying about, images aside."""
         for each in self.client.get("/containers/json", all=1).json():
             self.client.delete(f"/containers/{each['Id']}", force=1, v=1)
+        for network in self.client.get("/networks").json():
+            self.client.delete(f"/networks/{network['Id']}")
         for volume in self.client.get("/volumes").json()["Volumes"]:
             self.client.delete(f"/volumes/{volume['Name']}", force=1)
 
@@ -189,5 +191,6 @@ def _monitors(places: tuple[str, ...]) -> Iterator[str]:
     for command in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
             words = command.read_bytes()
-            if b"conmon" in words.split(b"\0")[0] and any(p.encode() in words for p in places):
+            ours = any(name in words.split(b"\0")[0] for name in (b"conmon", b"aardvark-dns"))
+            if ours and any(p.encode() in words for p in places):
                 yield f"process {command.parent.name}: {words!r}"

@@ -5,21 +5,31 @@ from __future__ import annotations
 import os
 import selectors
 import socket
+import struct
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lading.linux.namespaces import inside, make_netns, remove_netns
-from lading.network import links
+from lading.network import asking, links
 from lading.network.netlink import Netlink
 from lading.network.networks import Networks
-from lading.network.values import AttachRequest, NetworkMode, PortRequest, Sandbox
+from lading.network.values import (
+    AttachRequest,
+    EndpointRequest,
+    Network,
+    NetworkMode,
+    PortRequest,
+    Sandbox,
+)
+from lading.network.wishes import NetworkRequest
 from lading.settings import Settings
 from lading.store.database import Database
 
@@ -61,9 +71,14 @@ class NetworkBox:
         mode: str = "bridge",
         mac: str | None = None,
         joins: str | None = None,
+        on: Sequence[EndpointRequest | str] | None = None,
     ) -> Sandbox:
         """Attach the container `id_of(name)`, which holds its ports as its monitor would."""
-        request = AttachRequest(name, NetworkMode.parse(mode), ports, mac, joins)
+        endpoints = [e if isinstance(e, EndpointRequest) else EndpointRequest(e) for e in on or ()]
+        request = AttachRequest(
+            *(name, NetworkMode.parse(mode), ports, mac, joins),
+            endpoints=None if on is None else tuple(endpoints),
+        )
         attachment = self.networks.attach(id_of(name), request)
         for held in attachment.sockets:
             self._stack.enter_context(held)
@@ -81,7 +96,15 @@ class NetworkBox:
 
     def leavings(self) -> list[str]:
         """What is still there of this instance."""
-        return [*self.links(), *self.mounts(), *self._tables()]
+        return [*self.links(), *self.mounts(), *self._tables(), *map(str, self.servers())]
+
+    def create(self, name: str, **asked: Any) -> Network:
+        """A network of its own."""
+        return self.networks.create(NetworkRequest(name, **asked))
+
+    def servers(self) -> list[int]:
+        """The PIDs of the name servers of this instance."""
+        return name_servers(self.settings.run_root)
 
     def links(self) -> list[str]:
         return [n for n in os.listdir("/sys/class/net") if self.settings.instance in n]
@@ -113,6 +136,36 @@ def network_boxes(directory: Path) -> Iterator[Callable[..., NetworkBox]]:
         for box in made:
             box.close()
     assert [each for box in made for each in box.leavings()] == []
+
+
+def name_servers(run_root: Path) -> list[int]:
+    """The PIDs of the name servers that read below a directory."""
+    found = []
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = command.read_bytes().split(b"\0")
+            if b"aardvark" in words[0] and any(os.fsencode(run_root) in word for word in words):
+                found.append(int(command.parent.name))
+    return found
+
+
+def resolve(name: str, server: str, source: Path | str | None) -> list[str]:
+    """The addresses that *server* has for *name*, asked from a namespace; [] for none."""
+    question = asking.question(7, name)
+
+    def asked() -> bytes:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.settimeout(2.0)
+            s.connect((server, 53))
+            s.send(question)
+            return s.recv(4096)
+
+    answer = inside(str(source), asked) if source else asked()
+    count = struct.unpack_from(">H", answer, 6)[0]
+    return [
+        socket.inet_ntoa(answer[at + 12 : at + 16])
+        for at in (len(question) + 16 * number for number in range(count))
+    ]
 
 
 def id_of(name: str) -> str:

@@ -59,7 +59,7 @@ class Known:
 
     def default(self) -> Network:
         """The default bridge."""
-        return self.find(BRIDGE)
+        return self.named(BRIDGE)
 
     def get(self, network_id: str) -> Network | None:
         with self._lock:
@@ -75,6 +75,13 @@ class Known:
         if len(found) > 1:
             raise AmbiguousNetwork(ref, len(found))
         return found[0]
+
+    def named(self, name: str) -> Network:
+        """By its whole name alone; NetworkNotFound."""
+        found = next((network for network in self.all() if network.name == name), None)
+        if found is None:
+            raise NetworkNotFound(name)
+        return found
 
     def check_free(self, name: str) -> None:
         """NetworkExists when *name* is some network's."""

@@ -18,6 +18,8 @@ from pathlib import Path
 
 from lading.errors import Unavailable, Unsupported
 from lading.linux.process import ProcessRef, reap
+from lading.network import nametext
+from lading.network.asking import await_name
 from lading.network.nametext import Files, Told
 
 _LOG = logging.getLogger(__name__)
@@ -27,6 +29,7 @@ _PID_FILE = "aardvark.pid"
 _PORT = "53"
 _SECONDS = 10.0
 _DEATH_SECONDS = 2.0
+_READING_SECONDS = 3.0  # that a server may take to go by what it is told
 _ASKS_NOBODY = {"AARDVARK_NO_PROXY": "1"}
 
 
@@ -38,10 +41,10 @@ class NoNameServer(Unsupported):
 
 
 class NameServerFailed(Unavailable):
-    """Raised where aardvark-dns does not start."""
+    """Raised where aardvark-dns does not start, or does not answer."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"{_PROGRAM} does not start: {reason}")
+        super().__init__(f"{_PROGRAM} does not work: {reason}")
 
 
 def program() -> str:
@@ -111,6 +114,12 @@ class _Server:
             self._start()
         elif changed:
             running.kill(signal.SIGHUP)
+        else:
+            return
+        for text in files.values():
+            server, name = nametext.mark(text)
+            if not await_name(server, name, _READING_SECONDS):
+                raise NameServerFailed(f"nobody answers at {server}, port {_PORT}")
 
     def clear(self) -> None:
         if not self._directory.is_dir():

@@ -7,6 +7,7 @@ asks the first, which therefore has to know its closed networks as well.
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from lading.network.values import Endpoint, Network, Sandbox
 
 SHORT_ID = 12
+_OURS = "lading"
 Files = dict[str, str]
 
 
@@ -34,12 +36,24 @@ def told(networks: Iterable[Network], sandboxes: Sequence[Sandbox]) -> Told:
             continue
         lines = "".join(_line(sandbox, endpoint, members) for sandbox, endpoint in members)
         if not network.internal:
-            told.leading_out[network.id] = f"{network.gateway}\n{lines}"
+            told.leading_out[network.id] = _text(network.gateway, lines)
             continue
-        told.closed[network.id] = f"{network.gateway}\n{lines}"
+        told.closed[network.id] = _text(network.gateway, lines)
         if any(sandbox.way_out for sandbox, _ in members):
-            told.leading_out[network.id] = f"{_nowhere(network)}\n{lines}"
+            told.leading_out[network.id] = _text(_nowhere(network), lines)
     return told
+
+
+def mark(text: str) -> tuple[str, str]:
+    """Whom to ask for what, to learn whether a server goes by this text already."""
+    first, *_, last = text.splitlines()
+    return first, last.split()[-1]
+
+
+def _text(server: str, lines: str) -> str:
+    """A file, with a name for itself at the end: its reader cannot be asked what it has read."""
+    version = hashlib.sha256(lines.encode()).hexdigest()[:16]
+    return f"{server}\n{lines}{_OURS} {server}  {_OURS}-{version}\n"
 
 
 def names(sandbox: Sandbox, endpoint: Endpoint) -> list[str]:

@@ -217,7 +217,7 @@ class Networks:
         NotRunning, AlreadyConnected, what `attach` raises; nothing has changed then.
         """
         sandbox = self._attached(container_id)
-        network = self._known.find(wish.network)
+        network = self._known.named(wish.network)
         if sandbox.endpoint(network.id) is not None:
             raise AlreadyConnected(sandbox.name, network)
         check_names([network])

@@ -35,8 +35,10 @@ class Plugs:
         """The networks that a container is to be on; NetworkNotFound, NoNameServer."""
         mode, asked = request.mode, request.endpoints
         if asked is None or mode.kind in ("none", "host"):
-            asked = (EndpointRequest(mode.name or mode.kind, mac=request.mac),)
-        found = [(wish, self._known.find(wish.network)) for wish in asked]
+            network = self._known.find(mode.name or mode.kind)
+            found = [(EndpointRequest(network.name, mac=request.mac), network)]
+        else:
+            found = [(wish, self._known.named(wish.network)) for wish in asked]
         check_names(network for _, network in found)
         return found
 
