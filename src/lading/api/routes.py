@@ -5,6 +5,7 @@ from __future__ import annotations
 from lading.api import (
     absent,
     attach,
+    backups,
     builds,
     checking,
     commit,
@@ -43,6 +44,7 @@ ROUTES = (
     *networks.ROUTES,
     *events.ROUTES,
     *disk_usage.ROUTES,
+    *backups.ROUTES,
     *own.ROUTES,
     *checking.ROUTES,
     *absent.ROUTES,

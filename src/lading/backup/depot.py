@@ -77,6 +77,7 @@ class Depot:
         self, location: Location, place: Place, document: TargetDocument, keys: Keys | None
     ) -> None:
         self.location, self.place, self.document, self.keys = location, place, document, keys
+        self.is_new = False
 
     @property
     def is_sealed(self) -> bool:
@@ -177,7 +178,9 @@ def open_depot(location: Location, secret: Secret | None, *, make: bool = False)
         if found is None and not make:
             raise NoBackups(location)
         document = read_target(place, found[0]) if found else _make_target(place, secret)
-    return Depot(location, place, document, document.keys(secret))
+    depot = Depot(location, place, document, document.keys(secret))
+    depot.is_new = found is None
+    return depot
 
 
 def read_target(place: Place, descriptor: Descriptor) -> TargetDocument:

@@ -91,7 +91,7 @@ class Packing:
         self._submit()
         while self._coding:
             self._take()
-        if self._writer.size > len(packs.SEALED) + 32:
+        if not self._writer.is_empty:
             self._close_pack()
         while self._writes:
             self._writes.popleft().result()

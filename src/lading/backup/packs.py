@@ -84,6 +84,10 @@ class PackWriter:
     def size(self) -> int:
         return len(self._content)
 
+    @property
+    def is_empty(self) -> bool:
+        return not self._rows
+
     def add(self, chunk: Coded) -> int:
         """The chunk's number in the pack."""
         number, stored = len(self._rows), chunk.content

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
-from lading.backup.bill import LAYER, VOLUME, Bill, Part
+from lading.backup.bill import LAYER, VOLUME, Bill
 from lading.backup.commandline import run_line
 from lading.backup.contents import Contents
 from lading.backup.depot import Depot, Stored
@@ -52,7 +52,7 @@ def unpack(depot: Depot, backup: Stored, folder: Path) -> list[Path]:
         name = _write_image(depot, bill, contents, folder)
         for number, part in enumerate(bill.parts):
             if part.kind in _FOLDERS:
-                path = folder / _FOLDERS[part.kind] / _file_name(part, number)
+                path = folder / _FOLDERS[part.kind] / f"{number}-{_word(part.name)}.tar"
                 path.parent.mkdir(mode=0o700, exist_ok=True)
                 with path.open("xb") as out:
                     tar(depot.tree(part), contents, out)
@@ -133,11 +133,6 @@ def _volume_lines(bill: Bill, tars: Sequence[Path], image: str) -> list[str]:
         else:
             lines.append(f"# {part.name}: unpack {path} there")
     return lines
-
-
-def _file_name(part: Part, number: int) -> str:
-    """A name for a part's file; a volume's name is checked by no one yet."""
-    return f"{_word(part.name) or number}.tar" if part.kind == VOLUME else f"{number}.tar"
 
 
 def _word(text: str) -> str:

@@ -42,6 +42,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "pull": ("pull", "Download an image from a registry"),
     "push": ("pull", "Upload an image to a registry"),
     "rename": ("lifecycle", "Rename a container"),
+    "restore": ("restore", "Make containers again from their backups"),
     "restart": ("lifecycle", "Restart one or more containers"),
     "rm": ("lifecycle", "Remove one or more containers"),
     "rmi": ("rmi", "Remove one or more images"),
@@ -58,6 +59,16 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "version": ("about", "Show the lading version information"),
     "wait": ("lifecycle", "Block until one or more containers stop, then print their exit codes"),
     "builder prune": ("prune", "Remove build cache"),
+    "backup cat": ("backup", "Print one file of a backup"),
+    "backup copy": ("backup", "Copy a backup to another target"),
+    "backup create": ("backup", "Back up containers whole"),
+    "backup diff": ("backup", "Show what changed between two backups"),
+    "backup files": ("backup", "List the files of a backup"),
+    "backup ls": ("backup", "List the backups at a target"),
+    "backup prune": ("backup", "Remove old backups, and free what they alone needed"),
+    "backup show": ("backup", "Show what is in a backup"),
+    "backup unpack": ("backup", "Write a backup in forms that need no lading"),
+    "backup verify": ("backup", "Check that backups are whole"),
     "container inspect": ("inspect", "Display detailed information on one or more containers"),
     "container prune": ("prune", "Remove all stopped containers"),
     "image bootstrap": ("bootstrap", "Make a base image without any registry"),
@@ -104,6 +115,16 @@ def _forms(group: str, same: str, own: str, **others: str) -> dict[str, str]:
 
 # group: (summary, {word: the command's name in COMMANDS})
 GROUPS: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "backup": (
+        "Manage backups",
+        _forms(
+            "backup",
+            "",
+            "cat copy create diff files ls prune show unpack verify",
+            list="backup ls",
+            restore="restore",
+        ),
+    ),
     "container": (
         "Manage containers",
         _forms("container", _CONTAINER, "inspect prune", ls="ps", list="ps", ps="ps", remove="rm"),

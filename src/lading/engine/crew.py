@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lading.backup.creating import Origin
+from lading.backup.plan import Here
+from lading.backup.restoring import Destination
 from lading.container.announcing import Announcer
 from lading.container.changing import Changer
 from lading.container.clearing import Clearer
@@ -30,6 +33,7 @@ from lading.container.stowage import Stowage
 from lading.container.supervisor import Supervisor
 from lading.container.view import Views
 from lading.container.watching import Watcher
+from lading.engine.backups import Backups, exists, hooks, is_port_free, network_maker
 from lading.events import Bus
 from lading.image.library import Library
 from lading.linux.cgroups import Hierarchies, Layout
@@ -144,6 +148,31 @@ class Crew:
             *(roster, roots, ground.snapshotter, library, self.freezer, places, self._announcer),
             volume_size=ground.volumes.size_of,
         )
+
+    def backups(self, ground: Ground, database: Database) -> Backups:
+        """Those who back up and restore, joined when they are first asked for."""
+        shared = (self.roster, self._roots, self.places, ground.snapshotter, ground.library)
+        origin = Origin(
+            *shared,
+            ground.volumes,
+            self.freezer,
+            self.control,
+            ground.bus,
+            hooks(self.execs),
+            ground.networks.find,
+        )
+        here = Here(
+            facts_of(ground.runtime),
+            lambda ref: self.roster.find(ref).container,
+            exists(ground.volumes.get),
+            exists(ground.networks.find),
+            is_port_free,
+        )
+        make_network = network_maker(ground.networks)
+        destination = Destination(
+            *shared, ground.volumes, self.control, self._announcer, here, make_network
+        )
+        return Backups(origin, destination, database)
 
     def _has_ended(self, slot: Slot, launched: Launched) -> None:
         self.control.has_ended(slot, launched)

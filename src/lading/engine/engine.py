@@ -55,13 +55,11 @@ class Engine:
         )
         self.networks = Networks(settings, self._database, self.bus)
         self.volumes = Volumes(settings.volumes, self._database, self.bus, self._later)
-        self._crew = Crew(
-            Ground(
-                settings, self.bus, self.library, self.snapshotter, runtime, self.networks,
-                self.volumes,
-            ),
-            roster,
-        )  # fmt: skip
+        ground = Ground(
+            settings, self.bus, self.library, self.snapshotter, runtime, self.networks, self.volumes
+        )
+        self._crew = Crew(ground, roster)
+        self.backups = self._crew.backups(ground, self._database)
         self.containers = Containers(self._crew, runtime)
         self.execs = self._crew.execs
         self.images = Images(self.library, roster, self._crew.creator.is_using)
