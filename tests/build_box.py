@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from engine_daemon import Daemon
 from tarball import Tarball
 
 FAILED = -1
+_ERRAND = re.compile(r"/containers/[0-9a-f]{40}(/|$)")
 
 
 @dataclass(frozen=True)
@@ -120,9 +122,10 @@ class BuildBox:
         table = Path("/proc/self/mountinfo").read_text().splitlines()
         mounted = [line.split()[4] for line in table]
         found = [each for each in mounted if each.startswith(f"{root}/build/")]
-        found += [each for each in mounted if each.startswith(f"{root}/containers/")]
+        found += [each for each in mounted if _ERRAND.search(each)]
         found += [str(path) for path in (root / "build" / "work").iterdir()]
-        return found + [str(path) for path in (root / "containers").glob("[0-9a-f]*")]
+        folders = [str(path) for path in (root / "containers").iterdir()]
+        return found + [each for each in folders if _ERRAND.search(each)]
 
 
 def context(dockerfile: str, files: Mapping[str, str] | Tarball | None = None) -> bytes:
