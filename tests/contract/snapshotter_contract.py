@@ -287,6 +287,15 @@ class SnapshotterContract:
             assert stat.S_IMODE((root / "etc").stat().st_mode) == 0o700
             assert (root / "etc/x/deep").exists()
 
+    def test_a_layer_may_come_twice(self, host: Host) -> None:
+        over = Tarball().whiteout("sh").file("bash", b"other").file("etc/passwd", b"other")
+        with host.viewed(host.add(base(), over, base())) as root:
+            assert (root / "sh").read_bytes() == (root / "bash").read_bytes() == b"#!sh"
+            assert (root / "etc/passwd").read_bytes() == b"root"
+        with host.viewed(host.add(base(), over, base(), over)) as root:
+            assert not (root / "sh").exists()
+            assert (root / "bash").read_bytes() == b"other"
+
     def test_whiteouts_hide(self, host: Host) -> None:
         over = Tarball().whiteout("etc/passwd").whiteout("etc/x").whiteout("absent")
         over.whiteout("bash")

@@ -128,9 +128,14 @@ def mark_bare(directory: Path) -> None:
 
 
 def _visible(lowers: Sequence[Path]) -> list[Path]:
-    """The layers without those that an opaque root above them hides."""
+    """The layers without those that an opaque root, or the same layer again, hides from above.
+
+    What a layer brings and takes away it also does higher up, and overlayfs refuses (ELOOP) to
+    have one directory twice.
+    """
     opaque = [n for n, lower in enumerate(lowers) if _attribute(lower, OPAQUE_XATTR) == b"y"]
-    return list(lowers[opaque[-1] if opaque else 0 :])
+    seen = lowers[opaque[-1] if opaque else 0 :]
+    return list(dict.fromkeys(reversed(seen)))[::-1]
 
 
 def _describe(directory: Path, lowers: Sequence[Path]) -> None:
