@@ -58,14 +58,18 @@ class Blobs:
                 self._insert(rows, digest, size)
                 rows.execute(_LINK, (repository, str(digest), owner, self._clock()))
 
-    def add(self, content: bytes, digest: Digest) -> None:
-        """Keep a manifest's bytes; call it while passing the turnstile, before its row."""
+    def write(self, content: bytes, digest: Digest) -> None:
+        """Keep a manifest's bytes; call it while passing the turnstile, before `record`."""
+        if self._verified.knows(digest):
+            return
         with self._store.write() as writer:
             writer.write(content)
             writer.commit(digest)
         self._verified.remember(digest)
-        with self._database.transaction() as rows:
-            self._insert(rows, digest, len(content))
+
+    def record(self, rows: Any, digest: Digest, size: int) -> None:
+        """Write the row of what `write` kept, in the caller's transaction."""
+        self._insert(rows, digest, size)
 
     def mount(self, digest: Digest, source: str, target: str, owner: str) -> bool:
         """Give *target* what *source* has; whether it did."""

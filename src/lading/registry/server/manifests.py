@@ -67,11 +67,11 @@ class Manifests:
     def put(self, repository: str, document: Document, tags: Iterable[str], owner: str) -> None:
         """Take the manifest and give it *tags*, durable on return; ManifestBlobUnknown."""
         with self._turnstile.passing():
-            self._blobs.add(document.raw, document.digest)
+            self._check(repository, document)
+            self._blobs.write(document.raw, document.digest)
             with self._database.transaction() as rows:
-                missing = self._missing(repository, document)
-                if missing:
-                    raise ManifestBlobUnknown(missing)
+                self._check(repository, document)
+                self._blobs.record(rows, document.digest, len(document.raw))
                 self._insert(rows, repository, document, owner)
                 for tag in tags:
                     rows.execute(
@@ -141,6 +141,11 @@ class Manifests:
         if not found:
             raise ManifestUnknown(repository, tag)
         return Digest(found[0][0])
+
+    def _check(self, repository: str, document: Document) -> None:
+        missing = self._missing(repository, document)
+        if missing:
+            raise ManifestBlobUnknown(missing)
 
     def _missing(self, repository: str, document: Document) -> list[Digest]:
         blobs = [digest for digest in document.blobs if not self._blobs.has(repository, digest)]

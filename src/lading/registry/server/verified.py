@@ -35,6 +35,15 @@ class Verified:
         """Note that the blob was hashed while it came in."""
         self._note(digest, _identity(self._store.path(digest).stat()))
 
+    def knows(self, digest: Digest) -> bool:
+        """Whether the blob is there, and was hashed since it was last touched."""
+        try:
+            found = _identity(self._store.path(digest).stat())
+        except FileNotFoundError:
+            return False
+        with self._lock:
+            return self._known.get(digest) == found
+
     def open(self, digest: Digest) -> BinaryIO:
         """The blob's file, hashed if it was not yet; BlobNotFound, DamagedBlob."""
         try:
