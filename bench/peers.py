@@ -34,6 +34,19 @@ class Engine:
             raise SystemExit(f"{self.name}: {' '.join(words)}: {done.stderr or done.stdout}")
         return done.stdout.strip()
 
+    def run_in(self, image: str, *words: str) -> tuple[str, ...]:
+        """The words that run a command in a new container without a network."""
+        # Podman asks for limits that a machine without the capability may not raise.
+        limits = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024")
+        limits = limits if self.name == "podman" else ()
+        return ("run", "--rm", "--network", "none", *limits, image, *words)
+
+    def disk(self) -> int:
+        """Bytes that everything this engine keeps takes on the disk."""
+        os.sync()
+        words = ["du", "-sxB1", str(self.home)]
+        return int(subprocess.run(words, capture_output=True, check=False).stdout.split()[0])
+
     def timed(self, *words: str, stdin: Path | None = None) -> float:
         """Seconds of wall time that the command takes, everything flushed before."""
         os.sync()
@@ -110,6 +123,21 @@ def docker(home: Path) -> Iterator[Engine]:
         yield engine
         for container in engine.run("ps", "-aq").split():
             engine.run("rm", "-f", container, fails=True)
+
+
+@contextmanager
+def podman(home: Path) -> Iterator[Engine]:
+    """Podman from Debian, which has no daemon, on storage of its own with its default driver."""
+    home.mkdir(parents=True)
+    places = ("--root", f"{home}/root", "--runroot", f"{home}/run")
+    ways = ("--storage-driver", "overlay", "--cgroup-manager", "cgroupfs")
+    quiet = ("--events-backend", "none", "--log-level", "error")
+    cli = ("/usr/bin/podman", *places, *ways, *quiet)
+    engine = Engine("podman", "", cli, ("conmon",), home)
+    engine.version = engine.run("version", "--format", "{{.Client.Version}}")
+    yield engine
+    engine.run("rm", "-fa", "-t", "0", fails=True)
+    subprocess.run(["umount", "-R", "-l", f"{home}/root/overlay"], capture_output=True, check=False)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from lading.events import Bus
 from lading.image.library import Library
 from lading.snapshot.copying import Copying
 from lading.snapshot.protocol import Snapshotter
+from lading.snapshot.trash import at_once
 from lading.store.blobs import BlobStore
 from lading.store.database import Database
 from tarball import Tarball
@@ -28,9 +29,9 @@ NAME, REF = "io.containerd.image.name", "org.opencontainers.image.ref.name"
 class Box:
     """A library, and a look at what lies below its root."""
 
-    def __init__(self, root: Path, driver: type[Any] = Copying) -> None:
+    def __init__(self, root: Path, driver: Callable[..., Snapshotter] = Copying) -> None:
         self.root = root
-        self.snapshotter: Snapshotter = driver(root / "layers", root / "containers")
+        self.snapshotter: Snapshotter = driver(root / "layers", root / "containers", at_once)
         self.database = Database(root / "state.db")
         blobs = BlobStore(root / "blobs", root / "staging", root / "trash")
         self.library = Library(blobs, self.database, self.snapshotter, Bus())

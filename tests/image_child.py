@@ -1,6 +1,6 @@
 """A process that loads an archive into a library until it is killed; started by the fault tests.
 
-Usage: image_child.py ROOT TAR
+Usage: image_child.py ROOT TAR DRIVER
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from pathlib import Path
 
 from image_box import Box
 from lading.image import archive
+from lading.snapshot.choose import DRIVERS
 
 
-def main(root: Path, tar: Path) -> None:
-    box = Box(root)
+def main(root: Path, tar: Path, driver: str) -> None:
+    box = Box(root, DRIVERS[driver])
     box.library.open()
     print("open", flush=True)
     with tar.open("rb") as stream:
@@ -22,4 +23,4 @@ def main(root: Path, tar: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])

@@ -223,7 +223,8 @@ def test_equals_what_tar_unpacks(place: Path, tmp_path: Path, fill: Fill, option
 
 @pytest.mark.slow
 def test_a_file_beyond_32_bits(tmp_path: Path) -> None:
-    size, marks = (1 << 32) + 12_345, (0, (1 << 31) - 3, (1 << 32) - 2, (1 << 32) + 12_340)
+    size = (1 << 33) + 12_345
+    marks = (0, (1 << 31) - 3, (1 << 32) - 2, (1 << 33) - 2, size - 5)
     if shutil.disk_usage(tmp_path).free < 3 * size:
         pytest.skip("the disk is too small")
     tar = tmp_path / "large.tar"
@@ -247,3 +248,24 @@ def test_a_file_beyond_32_bits(tmp_path: Path) -> None:
             assert stream.read() == bytes(size - marks[-1] - 4)
     finally:
         unmount_below(tmp_path)
+
+
+def test_a_sparse_file_beyond_32_bits(place: Path, tmp_path: Path) -> None:
+    size, marks = (1 << 33) + 12_345, (0, (1 << 32) - 2, (1 << 33) + 12_000)
+    (place / "source").mkdir()
+    with (place / "source" / "sparse").open("wb") as file:
+        for mark in marks:
+            file.seek(mark)
+            file.write(b"mark")
+        file.truncate(size)
+    tar = packed(place / "source", place / "layer.tar", "--format=pax", "--sparse")
+    driver = Erofs(tmp_path / "layers", tmp_path / "active")
+    seen = checked_mount(driver, tar, tmp_path / "seen") / "sparse"
+    assert seen.stat().st_size == size
+    with seen.open("rb") as stream:
+        for mark in marks:
+            stream.seek(mark)
+            assert stream.read(8) == b"mark".ljust(8, b"\0")
+        stream.seek(size - 3)
+        assert stream.read() == bytes(3)
+    check(driver)

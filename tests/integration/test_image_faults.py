@@ -19,6 +19,7 @@ import pytest
 from image_box import Box, Layout, Pipe, docker_archive, large_layer, layer, tar_of
 from lading.errors import LadingError
 from lading.image import archive
+from lading.snapshot.choose import DRIVERS, probe
 from lading.snapshot.sweep import clear
 
 CHILD = Path(__file__).parent.parent / "image_child.py"
@@ -42,24 +43,35 @@ def tar(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture(params=["copying", "erofs"])
+def driver(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if os.geteuid() != 0 and request.param != "copying":
+        pytest.skip("needs root")
+    if why := probe(tmp_path / "probe")[request.param]:
+        pytest.skip(why)
+    return str(request.param)
+
+
 @pytest.fixture
-def whole(tmp_path: Path) -> set[str]:
+def whole(tmp_path: Path, driver: str) -> set[str]:
     """What is kept when all went well."""
-    box = Box(tmp_path / "whole")
+    box = Box(tmp_path / "whole", DRIVERS[driver])
     archive.load(box.library, io.BytesIO(both()))
     box.close()
-    return box_contents(tmp_path / "whole")
+    return box_contents(tmp_path / "whole", driver)
 
 
-def box_contents(root: Path) -> set[str]:
+def box_contents(root: Path, driver: str) -> set[str]:
     """What is there after a start."""
     clear(root / "layers", root / "containers")
     for folder in ("staging", "trash"):
         shutil.rmtree(root / folder, ignore_errors=True)
-    box = Box(root)
+    box = Box(root, DRIVERS[driver])
     box.library.open()
     try:
         found = box.contents()
+        for layer in box.snapshotter.layers():
+            assert box.snapshotter.damage(layer, thoroughly=True) == ""
         for row in box.library.list():
             assert row.damage == ""
             assert archive.save(box.library, [str(row.id)], io.BytesIO()) is None
@@ -68,16 +80,16 @@ def box_contents(root: Path) -> set[str]:
     return found
 
 
-def child(root: Path, tar: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    program = (sys.executable, str(CHILD), str(root), str(tar))
+def child(root: Path, tar: Path, driver: str, *options: str) -> subprocess.CompletedProcess[str]:
+    program = (sys.executable, str(CHILD), str(root), str(tar), driver)
     command = ("strace", "-f", "-qq", f"--trace={CHANGES}", *options, *program)
     return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
 
 
-def points(root: Path, tar: Path) -> list[tuple[str, int]]:
+def points(root: Path, tar: Path, driver: str) -> list[tuple[str, int]]:
     """What a load changes by system calls: each one's name, and the how-many-eth it is."""
     log = root.with_suffix(".log")
-    done = child(root, tar, "-o", str(log))
+    done = child(root, tar, driver, "-o", str(log))
     assert done.stdout.split() == ["open", "loaded"], done.stderr
     counts: Counter[str] = Counter(
         found[1]
@@ -90,16 +102,16 @@ def points(root: Path, tar: Path) -> list[tuple[str, int]]:
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not here")
 @pytest.mark.parametrize("fault", ["signal=KILL", "error=EIO"])
 def test_a_load_that_ends_early_is_not_half_done(
-    tar: Path, whole: set[str], tmp_path: Path, fault: str
+    tar: Path, whole: set[str], tmp_path: Path, driver: str, fault: str
 ) -> None:
     seen: set[frozenset[str]] = set()
-    tried = [(name, n) for name, n in points(tmp_path / "first", tar) if name != "mkdir"]
+    tried = [(name, n) for name, n in points(tmp_path / "first", tar, driver) if name != "mkdir"]
     for name, nth in tried[:: 1 + len(tried) // 24]:
         root = tmp_path / f"{name}-{nth}"
-        done = child(root, tar, "-o", "/dev/null", f"--inject={name}:{fault}:when={nth}")
+        done = child(root, tar, driver, "-o", "/dev/null", f"--inject={name}:{fault}:when={nth}")
         if "open" not in done.stdout:
             continue  # there was no library yet
-        found = box_contents(root)
+        found = box_contents(root, driver)
         assert found in (set(), whole), (name, nth)
         assert "loaded" not in done.stdout or found == whole
         seen.add(frozenset(found))
