@@ -102,7 +102,7 @@ def test_run_feeds_the_container(docker: Docker) -> None:
         (("busybox", "nope"), 127, "executable file not found in $PATH"),
         (("busybox", "/etc"), 126, "permission denied"),
         (("--memory", "5", "busybox", "true"), 125, "Minimum memory limit allowed is 6MB"),
-        (("nope/nope:nope", "true"), 125, "pulling images is not supported"),
+        (("127.0.0.1:1/nope:nope", "true"), 125, "connection refused"),
     ],
 )
 def test_exit_codes_are_dockers(

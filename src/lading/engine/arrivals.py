@@ -80,12 +80,11 @@ class Listening:
     @contextmanager
     def turn(self, descriptor: Descriptor) -> Iterator[None]:
         """While this pull is the one that fetches the blob, if it is not here yet."""
-        if not mediatypes.is_layer(descriptor.media_type):
-            yield
-            return
         with self._arrivals.turn(descriptor.digest, self._on_progress):
             yield
             fetched = descriptor.digest in self._fetched
+        if not mediatypes.is_layer(descriptor.media_type):
+            return
         status = "Pull complete" if fetched else "Already exists"
         self._on_progress(Progress(descriptor.digest.short, status))
 
