@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from lading.cli.hostchecks import GOOD, PROBLEM, Finding
+from lading.cli.hostchecks import GOOD, PROBLEM, WARNING, Finding
 from lading.errors import LadingError, Unsupported
 from lading.linux.namespaces import make_netns, remove_netns
+from lading.settings import Settings
 
 _MAC = "02:42:ac:11:00:01"
 _RULES = """
@@ -88,3 +90,46 @@ def _nftables() -> Finding:
         )
     finally:
         nft.close()
+
+
+def names() -> Finding:
+    """Whether containers on user networks can find each other by name."""
+    from lading.network.names import NoNameServer, program
+
+    try:
+        return Finding("names", GOOD, f"{program()} answers on user networks")
+    except NoNameServer as error:
+        return Finding("names", WARNING, str(error), "apt-get install aardvark-dns")
+
+
+def firewalls(root: Path) -> Finding:
+    """Whether another's rules drop what containers send: what one table drops no other saves."""
+    from lading.network.nft import Nft
+
+    nft = Nft()
+    try:
+        chains = [each["chain"] for each in nft.listed("chains") if "chain" in each]
+    finally:
+        nft.close()
+    return verdict(chains, Settings(root=root).instance)
+
+
+def verdict(chains: Iterable[Mapping[str, Any]], instance: str) -> Finding:
+    """What nftables' *chains* (as its JSON names them) mean to the engine of that instance."""
+    every = list(chains)
+    dropping = [
+        f"{chain['family']} {chain['table']} {chain['name']}"
+        for chain in every
+        if chain.get("hook") == "forward" and chain.get("policy") == "drop"
+    ]
+    if not dropping:
+        return Finding("firewall", GOOD, "nobody drops what passes through this host")
+    ours = "DOCKER-USER" if any(chain["name"] == "DOCKER-USER" for chain in every) else "FORWARD"
+    bridges = f"'lading-{instance}+' 'b{instance}+'"
+    accept = f"iptables -I {ours} $way $bridge -j ACCEPT"
+    return Finding(
+        "firewall",
+        WARNING,
+        f"{', '.join(dropping)} drops what it does not know, and so what containers send",
+        f"for way in -i -o; do for bridge in {bridges}; do {accept}; done; done",
+    )

@@ -58,7 +58,7 @@ def _daemon(client: Client) -> tuple[Finding, Mapping[str, Any] | None]:
 
 def _findings(root: Path) -> Iterator[Finding]:
     from lading.cli import hostchecks as host
-    from lading.cli.netchecks import networking
+    from lading.cli.netchecks import firewalls, names, networking
 
     yield host.kernel()
     allowed = host.privilege()
@@ -69,6 +69,8 @@ def _findings(root: Path) -> Iterator[Finding]:
         yield from host.guarded("runtime", host.runtime)
         yield from host.guarded("storage", lambda: host.storage(root))
         yield from host.guarded("network", networking)
+        yield from host.guarded("firewall", lambda: firewalls(root))
+    yield names()
     yield host.forwarding()
     yield from host.guarded("space", lambda: host.space(root))
     yield host.descriptors()
