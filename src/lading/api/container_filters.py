@@ -77,7 +77,9 @@ def tests(filters: Filters, images: Mapping[str, Sequence[str]], sandbox: Networ
         "network": lambda c: _on_network(networks(c, sandbox(c.id)), filters),
         "publish": lambda c: _has_port(_published(ports(c, sandbox(c.id))), published),
         "expose": lambda c: _has_port(_exposed(c), exposed),
-        "health": lambda c: filters.exact("health", "none"),
+        "health": lambda c: filters.exact(
+            "health", c.state.health.status if c.state.health else "none"
+        ),
         "is-task": lambda c: filters.flag("is-task") is not True,
         "isolation": lambda c: filters.exact("isolation", "", "default"),
     }

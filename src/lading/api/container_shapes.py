@@ -11,6 +11,8 @@ import msgspec
 
 from lading.api.network_shapes import endpoint, networks, port_map, ports
 from lading.api.times import SECOND, human, rfc3339
+from lading.container.health import Health
+from lading.container.health import words as words_of
 from lading.container.record import Container
 from lading.container.states import State
 from lading.network.values import Sandbox
@@ -86,7 +88,7 @@ def summary(container: Container, around: Surroundings, now_ns: int) -> Json:
 def state(container: Container) -> Json:
     """``State`` of an inspected container."""
     now = container.state
-    return {
+    shown: Json = {
         "Status": now.status.value,
         "Running": now.status.is_up,
         "Paused": now.status is State.PAUSED,
@@ -99,14 +101,32 @@ def state(container: Container) -> Json:
         "StartedAt": rfc3339(now.started_at),
         "FinishedAt": rfc3339(now.finished_at),
     }
+    return shown | ({"Health": _health(now.health)} if now.health else {})
+
+
+def _health(health: Health) -> Json:
+    return {
+        "Status": health.status,
+        "FailingStreak": health.failing_streak,
+        "Log": [
+            {
+                "Start": rfc3339(result.started_at),
+                "End": rfc3339(result.ended_at),
+                "ExitCode": result.exit_code,
+                "Output": result.output,
+            }
+            for result in health.log
+        ],
+    }
 
 
 def status(container: Container, now_ns: int) -> str:
     """The state in the words of ``docker ps``."""
     then = container.state
     ended = f"({then.exit_code}) {human(now_ns - then.finished_at)} ago"
+    health = f" ({words_of(then.health)})" if then.health else ""
     words = {
-        State.RUNNING: f"Up {human(now_ns - then.started_at)}",
+        State.RUNNING: f"Up {human(now_ns - then.started_at)}{health}",
         State.PAUSED: f"Up {human(now_ns - then.started_at)} (Paused)",
         State.RESTARTING: f"Restarting {ended}",
         State.EXITED: f"Exited {ended}",

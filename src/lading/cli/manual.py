@@ -14,12 +14,6 @@ _GLOBAL_REFUSED = ("--config", "--context, -c", "--log-level, -l", "--tls", "--t
 # What the tables cannot say: flags of `run` and `create` that the engine knows in part.
 _OF_CONTAINERS: Mapping[str, tuple[str, str]] = {
     "cgroup-parent": (REFUSED, "by the engine"),
-    "health-cmd": (REFUSED, "by the engine: there are no health checks yet"),
-    "health-interval": (PARTLY, "kept, but there are no health checks yet"),
-    "health-retries": (PARTLY, "kept, but there are no health checks yet"),
-    "health-start-interval": (PARTLY, "kept, but there are no health checks yet"),
-    "health-start-period": (PARTLY, "kept, but there are no health checks yet"),
-    "health-timeout": (PARTLY, "kept, but there are no health checks yet"),
     "ip": (PARTLY, "user networks are refused, and others take no address"),
     "ip6": (PARTLY, "user networks are refused, and others take no address"),
     "ipc": (PARTLY, "not `none`"),

@@ -5,9 +5,8 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Sequence
-from typing import Any
 
-from lading.container import signals
+from lading.container import health, signals
 from lading.container.options import Config, HostConfig, Resources, RestartPolicy
 from lading.container.placement import LOG_DRIVER, Facts
 from lading.errors import Invalid, Unsupported
@@ -133,6 +132,8 @@ def _check_config(config: Config) -> None:
             raise BadOption(f"invalid environment variable: {variable[:80]}")
     if config.stop_signal:
         signals.parse(config.stop_signal)
+    if config.healthcheck:
+        health.verify(config.healthcheck)
     if config.mac_address:
         parse_mac(config.mac_address)
     for port in config.exposed_ports or {}:
@@ -276,13 +277,5 @@ def _warnings(config: Config, host: HostConfig) -> list[str]:
             mode.kind == "none" and bool(host.port_bindings),
             "Published ports are discarded when using no network",
         ),
-        (
-            bool(config.healthcheck) and not _is_off(config.healthcheck),
-            "The image's health check is not run: lading does not support health checks yet",
-        ),
     )
     return [words for condition, words in rules if condition]
-
-
-def _is_off(healthcheck: Any) -> bool:
-    return bool((healthcheck.test or ["NONE"])[0] == "NONE")

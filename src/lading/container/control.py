@@ -7,7 +7,7 @@ import signal
 import threading
 from functools import partial
 
-from lading.container import restarts, signals
+from lading.container import health, restarts, signals
 from lading.container.announcing import Announcer
 from lading.container.ending import Ender
 from lading.container.record import Container
@@ -110,7 +110,8 @@ class Control:
         with self._roster.locked(ref) as slot:
             status = self._after(slot, Action.PAUSE)
             self._runtime.pause(slot.container.id)
-            slot.container = slot.container.with_state(status=status)
+            unwatched = health.unwatched(slot.container.state.health)
+            slot.container = slot.container.with_state(status=status, health=unwatched)
             self._announcer.tell(slot.container, "pause")
 
     def unpause(self, ref: str) -> None:

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from lading.container import restarts, sharing
+from lading.container import health, restarts, sharing
 from lading.container.announcing import Announcer
 from lading.container.places import Places
 from lading.container.record import Container
@@ -154,6 +154,7 @@ def _after_end(container: Container, outcome: Outcome) -> Container:
         finished_at=outcome.finished_at,
         error=outcome.error,
         oom_killed=outcome.oom_killed,
+        health=health.unwatched(container.state.health),
     )
 
 

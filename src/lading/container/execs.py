@@ -10,6 +10,7 @@ import logging
 import os
 import secrets
 import shutil
+import signal
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -40,6 +41,7 @@ from lading.runtime.spec import ProcessRequest, process
 _LOG = logging.getLogger(__name__)
 _RECORD = "exec.json"
 _REMEMBERED = 300.0  # seconds after its end
+_PROBE_REMEMBERED = 5.0
 _KILLED = 137
 
 
@@ -74,6 +76,7 @@ class Exec(msgspec.Struct, frozen=True):
     process: ProcessRef | None = None
     monitor: ProcessRef | None = None
     exit_code: int | None = None  # None until it has ended
+    probe: bool = False  # a health check: nobody but this engine waits for it
 
     @property
     def running(self) -> bool:
@@ -106,14 +109,14 @@ class Execs:
         self._lock = threading.Lock()
         self._slots: dict[str, _Slot] = {}
 
-    def create(self, container_ref: str, config: ExecConfig) -> str:
+    def create(self, container_ref: str, config: ExecConfig, *, probe: bool = False) -> str:
         """The ID of a new exec, which waits for `start`; WrongState, NoExecCommand."""
         if not config.cmd or not config.cmd[0]:
             raise NoExecCommand
         with self._roster.locked(container_ref) as slot:
             container = slot.container
             after(container.state.status, Action.EXEC, container.id, container.name)
-        exec_ = Exec(secrets.token_hex(32), container.id, config)
+        exec_ = Exec(secrets.token_hex(32), container.id, config, probe=probe)
         with self._lock:
             self._slots[exec_.id] = _Slot(exec_)
         words = " ".join(config.cmd)
@@ -173,6 +176,12 @@ class Execs:
             raise Conflict(f"exec process is not started: {exec_id}")
         conmon.resize(self._places.exec_bundle(exec_id), rows, columns)
 
+    def kill(self, exec_id: str, signum: int) -> None:
+        """Signal its process; nothing where that has ended, or has not begun."""
+        exec_ = self._slot(exec_id).exec
+        if exec_.process and exec_.running:
+            exec_.process.kill(signum)
+
     def watch(self, exec_id: str, callback: Callable[[int], None]) -> Cancel:
         """Call *callback* with the exit code, once, when it has ended."""
         slot = self._slot(exec_id)
@@ -197,6 +206,8 @@ class Execs:
                 continue
             slot = _Slot(exec_)
             self._slots[exec_.id] = slot
+            if exec_.probe:  # whoever waited for it is gone
+                self.kill(exec_.id, signal.SIGKILL)
             self._supervisor.watch(exec_.monitor, partial(self._has_ended, slot))
 
     def _slot(self, exec_id: str) -> _Slot:
@@ -247,7 +258,8 @@ class Execs:
         self._announcer.tell(container, "exec_die", execID=slot.exec.id, exitCode=str(code))
         slot.waiting.ended(code)
         shutil.rmtree(self._places.exec_bundle(slot.exec.id), ignore_errors=True)
-        self._supervisor.after(_REMEMBERED, partial(self._forget, slot.exec.id))
+        seconds = _PROBE_REMEMBERED if slot.exec.probe else _REMEMBERED
+        self._supervisor.after(seconds, partial(self._forget, slot.exec.id))
 
     def _forget(self, exec_id: str) -> None:
         with self._lock:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from lading.container import health
 from lading.container.options import Config, Healthcheck, decode
 from lading.errors import Invalid
 
@@ -37,7 +38,7 @@ def merged(asked: Config, run: Mapping[str, Any]) -> Config:
         volumes=_joined(asked.volumes, run.get("Volumes")),
         labels={**(run.get("Labels") or {}), **(asked.labels or {})},
         shell=asked.shell or run.get("Shell"),
-        healthcheck=asked.healthcheck or _healthcheck(run.get("Healthcheck")),
+        healthcheck=health.merged(asked.healthcheck, _healthcheck(run.get("Healthcheck"))),
     )
 
 

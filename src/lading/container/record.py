@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from lading.container.health import Health
 from lading.container.options import Config, HostConfig, NetworkingConfig
 from lading.container.states import State
 from lading.linux.process import ProcessRef
@@ -25,6 +26,7 @@ class StateRecord(msgspec.Struct, frozen=True):
     started_at: int = 0
     finished_at: int = 0
     restart_count: int = 0
+    health: Health | None = None  # None: nobody looks after it
     stopped_by_user: bool = False  # by stop or kill: a restart policy leaves it alone then
 
 

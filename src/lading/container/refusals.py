@@ -56,8 +56,6 @@ class UnsupportedOption(Unsupported):
 def check(config: Config, host: HostConfig) -> None:
     """Raise UnsupportedOption for what *config* and *host* ask in vain."""
     _refuse(host, _HOST)
-    if config.healthcheck and (config.healthcheck.test or ["NONE"]) != ["NONE"]:
-        raise UnsupportedOption("--health-cmd")
     if host.ipc_mode == "none":
         raise UnsupportedOption("--ipc", "none")
     if config.args_escaped:

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from lading.container import blueprint, hostfiles, joining, networking, sharing, stubs
+from lading.container import blueprint, health, hostfiles, joining, networking, sharing, stubs
 from lading.container.announcing import Announcer
 from lading.container.places import Places
 from lading.container.record import Container
@@ -210,6 +210,7 @@ def _running(container: Container, launched: Launched, **changes: object) -> Con
         oom_killed=False,
         started_at=time.time_ns(),
         stopped_by_user=False,
+        health=health.at_start(container.config),
         **changes,
     )
 

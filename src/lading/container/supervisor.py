@@ -10,11 +10,13 @@ import itertools
 import logging
 import os
 import select
+import socket
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 
 from lading.linux.process import ProcessRef, reap
 
@@ -22,6 +24,8 @@ _LOG = logging.getLogger(__name__)
 _THREADS = 8
 
 Action = Callable[[], None]
+Receive = Callable[[bytes], None]
+_MOST_PACKET = 64 * 1024
 
 
 class Supervisor:
@@ -33,6 +37,7 @@ class Supervisor:
         self._epoll.register(self._wake, select.EPOLLIN)
         self._lock = threading.Lock()
         self._watched: dict[int, tuple[int, Action]] = {}  # by pidfd: the PID, what to do
+        self._heard: dict[int, tuple[socket.socket, Receive]] = {}
         self._timers: list[tuple[float, int, Action]] = []
         self._order = itertools.count()
         self._closing = False
@@ -49,6 +54,16 @@ class Supervisor:
         with self._lock:
             self._watched[pidfd] = (process.pid, action)
         self._epoll.register(pidfd, select.EPOLLIN)
+
+    def read(self, connection: socket.socket, receive: Receive) -> None:
+        """Hand over every packet that comes, and an empty one at the end, when it is closed.
+
+        *receive* is called in the supervisor's own thread: it must be quick.
+        """
+        connection.setblocking(False)
+        with self._lock:
+            self._heard[connection.fileno()] = (connection, receive)
+        self._epoll.register(connection, select.EPOLLIN)
 
     def after(self, seconds: float, action: Action) -> Action:
         """Run *action* in so many seconds, unless the returned function is called before."""
@@ -71,6 +86,8 @@ class Supervisor:
         self._workers.shutdown(wait=True, cancel_futures=True)
         for pidfd in self._watched:
             os.close(pidfd)
+        for connection, _ in self._heard.values():
+            connection.close()
         self._epoll.close()
         os.close(self._wake)
 
@@ -87,6 +104,8 @@ class Supervisor:
             for fd, _ in self._epoll.poll(self._until_next()):
                 if fd == self._wake:
                     os.eventfd_read(self._wake)
+                elif fd in self._heard:
+                    self._receive(fd)
                 else:
                     self._has_ended(fd)
             for action in self._due():
@@ -105,6 +124,21 @@ class Supervisor:
             while self._timers and self._timers[0][0] <= now:
                 actions.append(heapq.heappop(self._timers)[2])
         return actions
+
+    def _receive(self, fd: int) -> None:
+        connection, receive = self._heard[fd]
+        try:
+            packet = connection.recv(_MOST_PACKET)
+        except BlockingIOError:
+            return
+        except OSError:
+            packet = b""
+        if not packet:
+            self._epoll.unregister(fd)
+            with self._lock:
+                del self._heard[fd]
+            connection.close()
+        _logged(partial(receive, packet))
 
     def _has_ended(self, pidfd: int) -> None:
         self._epoll.unregister(pidfd)

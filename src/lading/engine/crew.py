@@ -23,6 +23,7 @@ from lading.container.freezing import Freezer
 from lading.container.log_keeping import LogKeeper
 from lading.container.placement import Facts
 from lading.container.places import Places
+from lading.container.probing import Prober
 from lading.container.record import Container
 from lading.container.recovery import Recovery
 from lading.container.removal import Remover
@@ -127,6 +128,7 @@ class Crew:
         self.changer = Changer(
             *(roster, runtime, self._announcer, facts), on_rename=ground.networks.rename
         )
+        self.prober = Prober(roster, self.execs, self.supervisor, self._announcer)
         self.connector = Connector(roster, ground.networks, self.places)
         self.clearer = Clearer(roster, self.control, self._remover)
         self.logs = LogKeeper(

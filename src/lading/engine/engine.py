@@ -96,11 +96,13 @@ class Engine:
         crew.freezer.recover(live)
         crew.execs.recover()
         crew.recovery.recover()
+        crew.prober.open(self.bus)
         crew.logs.open()
 
     def close(self) -> None:
         """Let go of everything; containers go on.  Nothing is lost when this is never called."""
         self._crew.logs.close()
+        self._crew.prober.close()
         self._crew.supervisor.close()
         self.networks.close()
         self._trash.shutdown(wait=False, cancel_futures=True)
