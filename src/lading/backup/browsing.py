@@ -46,7 +46,7 @@ def cat(depot: Depot, backup: Stored, path: str) -> Iterator[bytes]:
     part, inner = _located(backup.bill, path)
     tree = depot.tree(part)
     entry = _entry(tree, inner, path)
-    with Contents(depot, backup.bill) as contents:
+    with Contents.on(depot, backup.bill) as contents:
         yield from _with_holes(entry, contents.pieces(tree, entry))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
 from lading.backup.bill import Bill
@@ -13,6 +13,7 @@ from lading.backup.packs import InvalidPack, PackReader
 from lading.backup.place import verified
 from lading.backup.sealing import namer
 from lading.backup.tree import Entry, InvalidTree, Tree
+from lading.oci.descriptor import Descriptor
 from lading.oci.digest import Digest
 
 _OPEN = 32  # packs that are kept open
@@ -21,11 +22,16 @@ _OPEN = 32  # packs that are kept open
 class Contents:
     """The files' bytes; use it as a context."""
 
-    def __init__(self, depot: Depot, bill: Bill) -> None:
-        self._place, self._keys = depot.place, depot.keys
+    def __init__(self, depot: Depot, packs: Mapping[Digest, Descriptor]) -> None:
+        """*packs* are those on the bill, by digest: no others are read."""
+        self._place, self._keys, self._packs = depot.place, depot.keys, packs
         self._namer = namer(depot.keys)
-        self._packs = packs_of(bill)
         self._open: OrderedDict[Digest, tuple[BinaryIO, PackReader]] = OrderedDict()
+
+    @classmethod
+    def on(cls, depot: Depot, bill: Bill) -> Contents:
+        """What the packs on a bill hold."""
+        return cls(depot, packs_of(bill))
 
     def __enter__(self) -> Contents:
         return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,14 +118,15 @@ class Depot:
 
     def chunks(self, backups: list[Stored]) -> dict[bytes, Chunk]:
         """The chunks that the latest of *backups* name, by name."""
+        packs = {p.digest: p for each in backups[-_LATEST:] for p in packs_of(each.bill).values()}
+        return self.chunks_of(packs.values())
+
+    def chunks_of(self, packs: Iterable[Descriptor]) -> dict[bytes, Chunk]:
+        """The chunks of some packs, by name; packs that cannot be read have none."""
         found: dict[bytes, Chunk] = {}
-        name, seen = namer(self.keys), set()
-        for backup in backups[-_LATEST:]:
-            for blob in backup.bill.packs:
-                if blob.digest in seen:
-                    continue
-                seen.add(blob.digest)
-                self._add_chunks(blob.descriptor, found, name)
+        name = namer(self.keys)
+        for pack in packs:
+            self._add_chunks(pack, found, name)
         return found
 
     def name(self, backups: Mapping[str, Descriptor]) -> None:

@@ -153,7 +153,7 @@ class StoredLayers:
 
     def __init__(self, depot: Depot, bill: Bill) -> None:
         self._depot, part = depot, bill.part(IMAGE)
-        self._contents = Contents(depot, bill)
+        self._contents = Contents.on(depot, bill)
         self._tree = depot.tree(part) if part else None
 
     def __enter__(self) -> StoredLayers:

@@ -181,7 +181,7 @@ class Restoration:
             arrival = volumes.stage(name, part.labels, anonymous=part.anonymous)
             undo.callback(volumes.turn_away, arrival)
             self._volumes[name] = arrival
-            with Contents(self._depot, loaded.planned.bill) as contents:
+            with Contents.on(self._depot, loaded.planned.bill) as contents:
                 self._tell(f"volume {name[:40]}", part.size)
                 lay(loaded.tree(part), contents, arrival.files)
             sync_tree(arrival.part)
@@ -199,7 +199,7 @@ class Restoration:
         to.snapshotter.prepare(container.id, [Digest.parse(each) for each in container.layers])
         with (
             to.roots.mounted(container.id) as rootfs,
-            Contents(self._depot, loaded.planned.bill) as contents,
+            Contents.on(self._depot, loaded.planned.bill) as contents,
         ):
             self._tell(f"container {container.name[:40]}", part.size)
             lay(loaded.tree(part), contents, rootfs)
@@ -233,7 +233,7 @@ class Restoration:
         aside = staging(path.parent)
         aside.mkdir(mode=0o700)
         undo.callback(delete, aside)
-        with Contents(self._depot, loaded.planned.bill) as contents:
+        with Contents.on(self._depot, loaded.planned.bill) as contents:
             lay(loaded.tree(part), contents, aside)
         sync_tree(aside)
         if path.exists():

@@ -48,7 +48,7 @@ def unpack(depot: Depot, backup: Stored, folder: Path) -> list[Path]:
         raise NotEmpty(folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     bill, written = backup.bill, [folder / _IMAGE]
-    with depot.place.held(), Contents(depot, bill) as contents:
+    with depot.place.held(), Contents.on(depot, bill) as contents:
         name = _write_image(depot, bill, contents, folder)
         for number, part in enumerate(bill.parts):
             if part.kind in _FOLDERS:

@@ -100,7 +100,7 @@ class _Checker:
 
     def _loose(self, backup: Stored) -> Iterator[Finding]:
         """Files whose chunks their packs do not have."""
-        with Contents(self._depot, backup.bill) as contents:
+        with Contents.on(self._depot, backup.bill) as contents:
             for part in backup.bill.parts:
                 try:
                     tree = self._depot.tree(part)
