@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lading.cli.command import Command
 from lading.cli.faults import Misuse
-from lading.cli.flags import NUMBER, SWITCH, TEXT, Arguments, Flag
+from lading.cli.flags import LIST, NUMBER, SWITCH, TEXT, Arguments, Flag
 from lading.cli.options.limits import BYTES
 from lading.settings import DEFAULT_HOST, DEFAULT_ROOT, DEFAULT_RUN_ROOT, Settings
 
@@ -33,6 +33,8 @@ def settings(arguments: Arguments, host: str = "", *, debug: bool = False) -> Se
         subnet=_subnet(arguments),
         log_max_bytes=_at_least(arguments, "log-max-size", _LEAST_LOG),
         log_max_files=_at_least(arguments, "log-max-files", 1),
+        insecure_registries=tuple(arguments.many("insecure-registry")),
+        registry_mirrors=_mirrors(arguments.many("registry-mirror")),
         debug=debug or arguments.on("debug"),
     )
 
@@ -109,6 +111,16 @@ def _subnet_of(address: str) -> str:
     return str(found.network)
 
 
+def _mirrors(urls: list[str]) -> tuple[str, ...]:
+    from lading.registry.hosts import InvalidMirror, load
+
+    try:
+        load(mirrors=urls, daemon_files=())
+    except InvalidMirror as error:
+        raise Misuse(str(error)) from None
+    return tuple(urls)
+
+
 def _at_least(arguments: Arguments, name: str, least: int) -> int:
     number = arguments.number(name)
     if number < least:
@@ -133,10 +145,13 @@ COMMANDS = {
             Flag("bip", TEXT, "Address of the default bridge, with its subnet (10.5.0.1/24)"),
             Flag("debug", SWITCH, "Log more", short="D"),
             Flag("host", TEXT, "Socket to listen on (unix://PATH)", short="H"),
+            Flag("insecure-registry", LIST,
+                 "Registry (host:port, or a network) that needs no verified TLS"),
             Flag("log-max-files", NUMBER, "Files that a container's log may have",
                  default=_DEFAULTS.log_max_files),
             Flag("log-max-size", BYTES, "Bytes after which a container's log is rotated",
                  default=_DEFAULTS.log_max_bytes),
+            Flag("registry-mirror", LIST, "URL of a mirror of docker.io, asked first"),
             Flag("root", TEXT, "Directory of images, containers and volumes", values="files",
                  default=str(DEFAULT_ROOT)),
             Flag("run-root", TEXT, "Directory of what ends with a reboot", values="files"),
