@@ -126,7 +126,7 @@ class RunStep:
             user=state.run.get("User") or "",
             directory=directory,
             network=self._network(),
-            hosts=request.hosts if self._network() not in ("none",) else (),
+            hosts=request.hosts,
             mounts=ready.points,
             limits=request.limits,
         )
