@@ -5,6 +5,7 @@ Each test is one MUST or SHOULD; the words in its name are the specification's.
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 from collections.abc import Iterator
@@ -150,6 +151,20 @@ class TestPushBlobs:
         taken = registry.ask("PATCH", registry.begin(REPOSITORY), content, OCTETS)
         assert (taken.status, taken["Range"]) == (202, "0-511")
         created = registry.ask("PUT", located(taken), digest=digest_of(content, algorithm))
+        self.check(registry, created, content, algorithm)
+
+    def test_one_PATCH_of_unknown_length(self, registry: Registry, algorithm: str) -> None:
+        content = os.urandom(3 << 20)
+        connection = http.client.HTTPConnection("127.0.0.1", registry.port, timeout=30)
+        try:
+            pieces = (content[at : at + 70_000] for at in range(0, len(content), 70_000))
+            location = registry.begin(REPOSITORY)
+            connection.request("PATCH", location, pieces, OCTETS, encode_chunked=False)
+            response = connection.getresponse()
+            assert (response.status, response.read()) == (202, b"")
+        finally:
+            connection.close()
+        created = registry.ask("PUT", location, digest=digest_of(content, algorithm))
         self.check(registry, created, content, algorithm)
 
     @pytest.mark.parametrize("put_last", [False, True])

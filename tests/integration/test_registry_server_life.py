@@ -10,6 +10,8 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from http.client import HTTPException
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,18 @@ def make_registry(tmp_path: Path) -> Iterator[MakeRegistry]:
     yield make
     for registry in made:
         registry.end(signal.SIGKILL)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 16 MiB where the registry's root will be."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    place = tmp_path / "registry"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", place], check=True)
+    yield place
+    subprocess.run(["umount", "--lazy", place], check=True)
 
 
 def blob_file(registry: Registry, digest: str) -> Path:
@@ -118,6 +132,43 @@ class TestCrashes:
         began = time.monotonic()
         assert registry.end() == 0
         assert time.monotonic() - began < 5
+
+    def test_kills_in_the_middle_of_pushes_take_back_nothing(
+        self, make_registry: MakeRegistry
+    ) -> None:
+        registry = make_registry()
+        kept: dict[str, bytes] = {}
+        for round in range(4):
+            killer = threading.Timer(0.1 + round * 0.07, registry.end, (signal.SIGKILL,))
+            killer.start()
+            with suppress(OSError, HTTPException):
+                while True:
+                    raw = raw_of(registry.image(NAME))
+                    tag = f"t{len(kept)}"
+                    if registry.push_manifest(NAME, tag, raw).status == 201:
+                        kept[tag] = raw
+            killer.join()
+            registry.start()
+        assert kept
+        for tag, raw in kept.items():
+            assert registry.ask("GET", f"/v2/{NAME}/manifests/{tag}").body == raw
+            for row in json.loads(raw)["layers"]:
+                assert registry.ask("GET", f"/v2/{NAME}/blobs/{row['digest']}").status == 200
+
+    def test_a_full_disk_refuses_one_push_and_harms_nothing(
+        self, small_disk: Path, make_registry: MakeRegistry
+    ) -> None:
+        registry = make_registry()
+        raw = raw_of(registry.image(NAME))
+        registry.push_manifest(NAME, "kept", raw)
+        content = os.urandom(20 << 20)
+        answer = registry.ask(
+            "POST", f"/v2/{NAME}/blobs/uploads/", content, digest=digest_of(content)
+        )
+        assert answer.status == 507
+        assert registry.ask("GET", f"/v2/{NAME}/manifests/kept").body == raw
+        registry.push_blob(NAME, os.urandom(100_000))
+        assert not list((registry.root / "uploads").iterdir())
 
 
 class TestDamage:

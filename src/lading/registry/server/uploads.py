@@ -205,7 +205,11 @@ class Uploads:
         return len(stale)
 
     def _drop(self, id: str, repository: str) -> None:
-        """Remove row and file.  What the push saw since it began counts as seen just now."""
+        """Remove file and row: on a full disk the row cannot go before the file has made room.
+
+        What the push saw since it began counts as seen just now.
+        """
+        (self._folder / id).unlink(missing_ok=True)
         with self._database.transaction() as rows:
             rows.execute(
                 """
@@ -216,7 +220,6 @@ class Uploads:
                 (self._clock(), repository, GRACE, id),
             )
             rows.execute("DELETE FROM uploads WHERE id = ?", (id,))
-        (self._folder / id).unlink(missing_ok=True)
 
     def _sweep_files(self) -> None:
         """Files without a row: left by a crash between the two."""
