@@ -25,6 +25,7 @@ from lading import __version__
 from lading.errors import Denied, Unavailable
 from lading.registry.hosts import Certificates, Network
 from lading.registry.message import Broken, Request, Response
+from lading.registry.patience import Patience
 
 _BLOCK = 256 * 1024  # bytes of a body sent at once
 _AGENT = f"lading/{__version__}"
@@ -42,22 +43,6 @@ class Unreachable(Unavailable):
 
 class ForbiddenAddress(Denied):
     """Raised where a name leads to an address that may not be spoken to in this way."""
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long to wait, in seconds, and how often to try.
-
-    A body that brings fewer than *slow_bytes* in *slow_seconds* counts as broken.
-    """
-
-    connect: float = 10.0
-    read: float = 60.0
-    tries: int = 5
-    pause: float = 0.5
-    longest_pause: float = 60.0
-    slow_bytes: int = 4096
-    slow_seconds: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from typing import Any
 
 from lading.errors import Unavailable
 from lading.oci.descriptor import Descriptor
-from lading.registry.dial import Patience
 from lading.registry.message import Body, Broken, Response
+from lading.registry.patience import Patience
 
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _SKIP = 256 * 1024

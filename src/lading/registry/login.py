@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lading.registry import failures
 from lading.registry.message import Request
-from lading.registry.wire import Wire
+
+if TYPE_CHECKING:
+    from lading.registry.wire import Wire  # which needs urllib3, for those alone who dial
 
 
 def log_in(wire: Wire) -> str:

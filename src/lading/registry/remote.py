@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urljoin
 
 from lading.errors import Invalid, NotFound, Unsupported
@@ -17,8 +17,10 @@ from lading.registry import failures
 from lading.registry.download import Download
 from lading.registry.failures import Refusal, WrongDocument
 from lading.registry.message import Content, Request, Response, origin
-from lading.registry.wire import Wire
 from lading.store.blobs import UnexpectedContent
+
+if TYPE_CHECKING:
+    from lading.registry.wire import Wire  # which needs urllib3, for those alone who dial
 
 ACCEPTED = (
     mediatypes.OCI_INDEX,

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 from lading.oci.reference import Reference
 from lading.registry.credentials import ANONYMOUS, Credentials
-from lading.registry.dial import Patience
 from lading.registry.hosts import Endpoint, Registries
+from lading.registry.patience import Patience, Told, unheard
 from lading.registry.remote import Repository
 from lading.registry.sides import RegistrySource
-from lading.registry.wire import Told, Wire, unheard
+
+if TYPE_CHECKING:
+    from lading.registry.wire import Wire  # which needs urllib3, for those alone who dial
 
 
 class Remotes:
@@ -68,6 +71,8 @@ class Remotes:
     def _wire(
         self, registries: Registries, endpoint: Endpoint, credentials: Credentials, on_wait: Told
     ) -> Wire:
+        from lading.registry.wire import Wire
+
         return Wire(
             endpoint,
             registries,

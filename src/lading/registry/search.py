@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from lading.errors import Invalid, LadingError, Unsupported
 from lading.oci.reference import DEFAULT_DOMAIN
 from lading.registry.message import Request
 from lading.registry.remote import Repository
-from lading.registry.wire import Wire
+
+if TYPE_CHECKING:
+    from lading.registry.wire import Wire  # which needs urllib3, for those alone who dial
 
 INDEX = "index.docker.io"  # where docker.io is searched
 _MOST = 100

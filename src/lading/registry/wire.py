@@ -6,7 +6,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from urllib.parse import urljoin, urlsplit
 
@@ -14,15 +14,14 @@ from lading.errors import Denied, Unavailable
 from lading.registry import dial, failures
 from lading.registry.auth import Authorizer
 from lading.registry.credentials import ANONYMOUS, Credentials
-from lading.registry.dial import Dialer, Patience, Unreachable, Way
+from lading.registry.dial import Dialer, Unreachable, Way
 from lading.registry.hosts import Endpoint, Registries
 from lading.registry.message import Broken, Conversation, Request, Response, origin
+from lading.registry.patience import Patience, Told, unheard
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 5
 _PING = "/v2/"
-
-Told = Callable[[str], None]
 
 
 class BadRedirect(Denied):
@@ -30,10 +29,6 @@ class BadRedirect(Denied):
 
     def __init__(self, host: str, target: str, why: str) -> None:
         super().__init__(f"registry {host} sends us to {target[:200]!r}: {why}")
-
-
-def unheard(message: str) -> None:
-    """Nobody listens."""
 
 
 class Wire:

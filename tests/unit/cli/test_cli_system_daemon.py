@@ -80,3 +80,14 @@ def test_dockers_bip_names_the_bridge_and_its_subnet() -> None:
 def test_bad_values_are_refused(words: tuple[str, ...]) -> None:
     with pytest.raises(Misuse):
         meant(*words)
+
+
+def test_registries_are_told_as_to_dockers_daemon() -> None:
+    found = meant(
+        *("--insecure-registry", "one:5000", "--insecure-registry", "10.0.0.0/8"),
+        *("--registry-mirror", "https://mirror.example"),
+    )
+    assert found.insecure_registries == ("one:5000", "10.0.0.0/8")
+    assert found.registry_mirrors == ("https://mirror.example",)
+    with pytest.raises(Misuse, match="invalid mirror"):
+        meant("--registry-mirror", "mirror.example")

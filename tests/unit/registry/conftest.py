@@ -11,8 +11,8 @@ import pytest
 from image_box import Box
 from lading.oci.reference import Reference
 from lading.registry.credentials import ANONYMOUS, Credentials
-from lading.registry.dial import Patience
 from lading.registry.hosts import Registries, load
+from lading.registry.patience import Patience
 from lading.registry.remote import Repository
 from lading.registry.remotes import Remotes
 from lading.registry.sides import RegistrySource

@@ -10,9 +10,9 @@ import pytest
 
 from lading.oci.descriptor import Descriptor
 from lading.oci.digest import Digest
-from lading.registry.dial import Patience
 from lading.registry.download import Download, Incomplete
 from lading.registry.message import Broken, Response
+from lading.registry.patience import Patience
 
 CONTENT = hashlib.shake_256(b"blob").digest(5000)
 BLOB = Descriptor("", Digest.of(CONTENT), len(CONTENT))
