@@ -49,6 +49,7 @@ class TestTheAPI:
     def test_tells_of_a_network_what_was_asked(self, daemon: Daemon) -> None:
         asked = {
             "Internal": True,
+            "Attachable": True,
             "Labels": {"a": "b"},
             "Options": {"com.docker.network.driver.mtu": "1400"},
             **subnet("10.221.0.0/24", Gateway="10.221.0.9", IPRange="10.221.0.128/25"),
@@ -56,8 +57,8 @@ class TestTheAPI:
         identity = network(daemon, "back", **asked)
         found = daemon.client.get("/networks/back").json()
         assert found["Id"] == identity
-        assert {name: found[name] for name in ("Internal", "Labels", "Options")} == {
-            name: asked[name] for name in ("Internal", "Labels", "Options")
+        assert {name: found[name] for name in ("Internal", "Attachable", "Labels", "Options")} == {
+            name: asked[name] for name in ("Internal", "Attachable", "Labels", "Options")
         }
         assert found["IPAM"]["Config"] == asked["IPAM"]["Config"]
         assert (found["Driver"], found["Scope"], found["Containers"]) == ("bridge", "local", {})
@@ -80,6 +81,7 @@ class TestTheAPI:
         assert answer.status == 200
         found = endpoints(daemon, made)
         assert set(found) == {"back", "front"}
+        assert found["front"]["NetworkID"] == daemon.client.get("/networks/front").json()["Id"]
         assert (found["back"]["Aliases"], found["back"]["IPAddress"]) == (["db"], "")
         daemon.client.post(f"/containers/{made}/start")
         assert all(each["IPAddress"] for each in endpoints(daemon, made).values())

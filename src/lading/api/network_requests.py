@@ -41,7 +41,7 @@ class NetworkCreate(msgspec.Struct, frozen=True, rename="pascal"):
     driver: str = ""
     scope: str = ""
     internal: bool = False
-    attachable: bool = False  # of swarm networks; means nothing for others
+    attachable: bool = False
     ingress: bool = False
     config_only: bool = False
     config_from: dict[str, Any] | None = None
@@ -80,6 +80,7 @@ def network_request(asked: NetworkCreate) -> NetworkRequest:
         asked.name,
         driver=asked.driver or "bridge",
         internal=asked.internal,
+        attachable=asked.attachable,
         ipv4=asked.enable_ipv4 is not False,
         ipv6=asked.enable_ipv6 is True,
         labels=asked.labels or {},

@@ -27,7 +27,7 @@ def endpoint(
         "MacAddress": found.mac if found else asked.mac_address,
         "DriverOpts": None,
         "GwPriority": asked.gw_priority,
-        "NetworkID": found.network_id if found else "",
+        "NetworkID": found.network_id if found else asked.network_id,
         "EndpointID": found.id if found else "",
         "Gateway": found.gateway if found else "",
         "IPAddress": found.address if found else "",

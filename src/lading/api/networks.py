@@ -102,7 +102,7 @@ def shown(network: Network) -> Json:
         "EnableIPv6": False,
         "IPAM": {"Driver": "default", "Options": None, "Config": _pools(network)},
         "Internal": network.internal,
-        "Attachable": False,
+        "Attachable": network.attachable,
         "Ingress": False,
         "ConfigFrom": {"Network": ""},
         "ConfigOnly": False,

@@ -33,7 +33,7 @@ class Connector:
         with self._roster.locked(ref) as slot, ExitStack() as undo:
             container = slot.container
             networking.check_connectable(container, network)
-            networking.check(network, settings)
+            settings = networking.checked_for(network, settings)
             there = networking.endpoints(container)
             if container.running:
                 if network.name in there:

@@ -48,9 +48,14 @@ def completed(
         return host, NetworkingConfig()
     endpoints = {_named(key, find): settings for key, settings in given.items()}
     endpoints = _with_mode(mode, endpoints, host)
-    for name, settings in endpoints.items():
-        check(find(name), settings)
-    return host, NetworkingConfig(endpoints_config=endpoints)
+    checked = {name: checked_for(find(name), settings) for name, settings in endpoints.items()}
+    return host, NetworkingConfig(endpoints_config=checked)
+
+
+def checked_for(network: Network, settings: EndpointSettings) -> EndpointSettings:
+    """*settings* for just this network; what `check` raises."""
+    check(network, settings)
+    return msgspec.structs.replace(settings, network_id=network.id)
 
 
 def check(network: Network, settings: EndpointSettings) -> None:
@@ -146,7 +151,8 @@ def _with_mode(mode: NetworkMode, given: Endpoints, host: HostConfig) -> Endpoin
 
 def _check_alone(mode: NetworkMode, given: Mapping[str, EndpointSettings]) -> None:
     for name, settings in given.items():
-        if name not in (mode.kind, "default") or settings != EndpointSettings():
+        nothing = EndpointSettings(network_id=settings.network_id)
+        if name not in (mode.kind, "default") or settings != nothing:
             raise BadEndpoint(
                 f"conflicting options: network mode {mode} leaves no room for network {name[:80]}"
             )

@@ -27,6 +27,7 @@ _IRREGULAR = {
     "ipv4_address": "IPv4Address",
     "ipv6_address": "IPv6Address",
     "link_local_ips": "LinkLocalIPs",
+    "network_id": "NetworkID",
 }
 # Maps from names that the user chose: a null there is a value, not a field left out.
 _MAPS: Mapping[str, Any] = {
@@ -263,6 +264,7 @@ class EndpointSettings(_Options, frozen=True):
     mac_address: str = ""
     driver_opts: Map = None
     gw_priority: Int = 0
+    network_id: str = ""  # what the name stood for, when it was asked for
 
 
 class NetworkingConfig(_Options, frozen=True):

@@ -227,6 +227,7 @@ class Networks:
             changed = replace(sandbox, endpoints=(*sandbox.endpoints, endpoint))
             undo.callback(self._settle, changed, sandbox)
             self._settle(sandbox, changed)
+            self._names.tell()
             undo.pop_all()
         self._announce([network], "connect", container_id)
         return changed
@@ -242,6 +243,7 @@ class Networks:
         # Before the others' rules and routes: its own route is to be gone when another is set.
         self._plugs.unplug(network.id, Wired.of(endpoint, None), wait=True)
         self._settle(sandbox, changed)
+        self._tell_names()
         self._announce([network], "disconnect", container_id)
         return changed
 
@@ -292,7 +294,6 @@ class Networks:
             self._table.publish(after.container_id, forwards(after))
         self._files.put(after)
         self._sandboxes[after.container_id] = after
-        self._names.tell()
 
     def _attached(self, container_id: str) -> Sandbox:
         sandbox = self._sandboxes.get(container_id)

@@ -96,6 +96,7 @@ class Network:
     configured: bool = False  # whether the user chose the subnet
     ip_range: str = ""  # what addresses are given out of, "" for the whole subnet
     reserved: Mapping[str, str] = field(default_factory=dict)  # addresses never given out
+    attachable: bool = False  # shown as asked: here containers can be put on any network
 
     @property
     def predefined(self) -> bool:

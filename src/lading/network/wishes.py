@@ -50,6 +50,7 @@ class NetworkRequest:
     name: str
     driver: str = "bridge"
     internal: bool = False
+    attachable: bool = False
     ipv4: bool = True
     ipv6: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -78,6 +79,7 @@ def network(asked: NetworkRequest, identity: str, created: str) -> Network:
         configured=bool(pool.subnet),
         ip_range=pool.ip_range,
         reserved=pool.reserved,
+        attachable=asked.attachable,
     )
 
 

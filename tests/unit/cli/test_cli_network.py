@@ -54,7 +54,7 @@ def test_what_lies_in_a_subnet_is_asked_with_it(engine: CannedEngine, lading: La
             "--subnet 10.8.0.0/24 --gateway 10.8.0.1 --gateway 10.8.0.2",
             "cannot configure multiple gateways on the same subnet (10.8.0.0/24)",
         ),
-        ("--attachable", "--attachable"),
+        ("--ingress", "--ingress"),
     ],
 )
 def test_what_cannot_be_is_not_asked(

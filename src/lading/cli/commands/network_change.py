@@ -28,6 +28,7 @@ def create(arguments: Arguments, client: Client) -> int:
         "Name": arguments.operands[0],
         "Driver": arguments.text("driver"),
         "Internal": arguments.on("internal"),
+        "Attachable": arguments.on("attachable"),
         "EnableIPv4": arguments.on("ipv4"),
         "EnableIPv6": arguments.on("ipv6"),
         "Options": pairs(arguments.many("opt")),
@@ -142,7 +143,7 @@ COMMANDS = {
         "[OPTIONS] NETWORK",
         example="lading network create --internal --subnet 10.8.0.0/24 back",
         flags=(
-            Flag("attachable", SWITCH, "Enable manual container attachment", refused=True),
+            Flag("attachable", SWITCH, "Enable manual container attachment"),
             Flag("aux-address", LIST, "Addresses that no container gets (name=address)"),
             Flag("config-from", TEXT, "The network to copy the configuration from", refused=True),
             Flag("config-only", SWITCH, "Create a configuration only network", refused=True),
