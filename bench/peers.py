@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -58,6 +59,11 @@ class Engine:
         """Bytes of proportional memory of all processes of this engine (daemon and monitors)."""
         return sum(_pss(pid) for pid in self._pids())
 
+    def cpu(self) -> float:
+        """Seconds of processor time that the daemons, and all commands so far, have taken."""
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime + sum(_cpu(pid) for pid in self._pids())
+
     def _pids(self) -> Iterator[int]:
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
@@ -71,6 +77,14 @@ def _command(process: Path) -> str:
         return (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     except OSError:
         return ""
+
+
+def _cpu(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")  # its own, and its children's
 
 
 def _pss(pid: int) -> int:

@@ -122,9 +122,10 @@ def images(table: Table, engines: list[Engine], made: inputs.Inputs) -> None:
             continue
         for _ in range(max(2, table.rounds // 2)):
             for engine in engines:
-                before = engine.disk()
+                before, cpu = engine.disk(), engine.cpu()
                 took = engine.timed("load", "-i", str(archive))
                 table.note(name, budget, engine.name, took)
+                table.note(f"processor s, {name}", budget, engine.name, engine.cpu() - cpu)
                 size = (engine.disk() - before) / 1e6
                 table.note(f"disk (MB) after {name}", 1.10, engine.name, size)
                 words = engine.run_in(f"bench/{image}:1", "true")
@@ -138,8 +139,13 @@ def archives(table: Table, engines: list[Engine], made: inputs.Inputs, folder: P
     if table.wanted("save 800 MB"):
         for engine in engines:
             engine.run("load", "-i", str(made.large))
-        once = lambda engine: _saved(engine, folder / "saved.tar")  # noqa: E731 - one line
-        table.measure("save 800 MB", 0.12, engines, once, rounds=max(2, table.rounds // 2))
+        table.measure(
+            "save 800 MB",
+            0.12,
+            engines,
+            lambda e: _saved(e, folder / "saved.tar"),
+            rounds=max(2, table.rounds // 2),
+        )
         for engine in engines:
             engine.run("rmi", "bench/large:1")
     table.measure(

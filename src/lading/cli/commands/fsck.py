@@ -60,10 +60,14 @@ def _told(report: Item) -> Iterator[str]:
         unowned = use["Taken"] - use["Owned"]
         rest = f", {size(unowned)} of it of no use" if unowned else ""
         yield f"{use['Kind']}: {size(use['Taken'])}{rest}"
-    counts = ", ".join(f"{count} {kind.lower()}" for kind, count in report["Checked"].items())
+    counts = ", ".join(_count(kind.lower(), n) for kind, n in report["Checked"].items())
     how = "every byte read" if report["ReadData"] else "sizes, documents and indexes read"
     left = report["Damaged"]
     yield f"checked {counts} ({how}): " + (f"{left} damaged" if left else "no damage left")
+
+
+def _count(kinds: str, number: int) -> str:
+    return f"{number} {kinds if number != 1 else kinds.removesuffix('s')}"
 
 
 def _freed(found: Item, *, dry_run: bool) -> Iterator[str]:
