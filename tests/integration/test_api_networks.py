@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from http.client import HTTPException
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -244,6 +249,22 @@ class TestAContainer:
         assert daemon.docker("exec", "crowd0", "ping", "-c1", "-W1", "crowd23").returncode == 0
 
 
+def _restless(daemon: Daemon, number: int) -> None:
+    """Make, use and remove networks until nobody answers any more."""
+    client = daemon.client
+    with suppress(OSError, HTTPException):
+        for turn in range(1000):
+            name = f"n{number}-{turn}"
+            client.post("/networks/create", content={"Name": name})
+            asked = {"Image": BUSYBOX, "Cmd": list(SLEEP), **on(name)}
+            made = client.post("/containers/create", content=asked).json()["Id"]
+            client.post(f"/containers/{made}/start")
+            client.post("/networks/stays/connect", content={"Container": made})
+            if turn % 2:
+                client.delete(f"/containers/{made}", force=1)
+                client.delete(f"/networks/{name}")
+
+
 class TestADaemon:
     def test_that_was_killed_finds_networks_and_names_as_they_were(
         self, own_daemon: Daemon
@@ -260,6 +281,34 @@ class TestADaemon:
         daemon.run(*SLEEP, name="late", **on("front"))
         assert daemon.docker("exec", "web", "ping", "-c1", "-W1", "late").returncode == 0
         assert daemon.client.delete("/networks/back").status == 403
+
+    @pytest.mark.parametrize("after", [0.15, 0.4, 0.8])
+    def test_that_was_killed_at_work_has_whole_networks(
+        self, after: float, own_daemon: Daemon
+    ) -> None:
+        daemon = own_daemon
+        network(daemon, "stays")
+        workers = [Thread(target=_restless, args=(daemon, n)) for n in range(3)]
+        for worker in workers:
+            worker.start()
+        time.sleep(after)
+        daemon.kill()
+        for worker in workers:
+            worker.join()
+        daemon.start()
+        bridges = {
+            f"b{daemon.settings.instance}{each['Id'][:6]}"
+            for each in daemon.client.get("/networks", filters='{"type": ["custom"]}').json()
+        }
+        links = set(os.listdir("/sys/class/net"))
+        assert {name for name in links if name[1:].startswith(daemon.settings.instance)} >= bridges
+        assert {
+            name for name in links if name.startswith(f"b{daemon.settings.instance}")
+        } == bridges
+        made = daemon.run(*SLEEP, name="last", **on("stays"))
+        assert daemon.docker("exec", made, "ping", "-c1", "-W1", "last").returncode == 0
+        daemon.remove_containers()
+        assert len(daemon.client.get("/networks").json()) == 3
 
     def test_leaves_nothing_of_them_when_it_is_reset(self, own_daemon: Daemon) -> None:
         network(own_daemon, "back", Options={"com.docker.network.bridge.name": "ladingtest0"})
