@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -82,6 +81,7 @@ class TestRefusals:
             (("-w", "relative", "busybox"), 125, "relative"),
             (("-v", "relative/path:/x", "busybox"), 125, "relative/path"),
             (("-e", "=x", "busybox"), 125, "invalid environment variable"),
+            (("--label", "=x", "busybox"), 125, "invalid label '=x': empty name"),
             (("-p", "99999:80", "busybox"), 125, "99999"),
             (("--network", "nope", "busybox"), 125, "network nope not found"),
             (("--user", "nobody-here", "busybox"), 125, "unable to find user nobody-here"),
@@ -99,7 +99,7 @@ class TestRefusals:
         assert told in lading("run", "--rm", *words, check=code).stderr
         assert lading.out("ps", "-aq") == ""
 
-    @pytest.mark.parametrize("flag", ["--gpus=all", "--device-read-bps=x", "--storage-opt=size=1g"])
+    @pytest.mark.parametrize("flag", ["--gpus=all", "--isolation=hyperv", "--storage-opt=size=1g"])
     def test_what_is_not_there_yet_is_refused_by_name(self, lading: Story, flag: str) -> None:
         told = lading("run", flag, "busybox", "true", check=125).stderr
         assert f"{flag.partition('=')[0]} is not supported yet" in told
@@ -181,9 +181,7 @@ class TestPlaceAndProgram:
         script = "(sleep 0.01 &) ; sleep 0.3; cat /proc/[0-9]*/stat | grep -c ' Z '; :"
         assert lading.shell(script, "--init").strip() == "0"
         lading("run", "-d", "--init", "--name", "init", "busybox", "sleep", "100")
-        began = time.monotonic()
         lading("stop", "init")
-        assert time.monotonic() - began < 5
         assert lading.out("wait", "init") == "143"
 
 

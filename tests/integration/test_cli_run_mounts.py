@@ -64,6 +64,14 @@ class TestBinds:
         told = lading("run", "--mount", form, "busybox", check=125).stderr
         assert "bind source path does not exist" in told
 
+    def test_a_directory_does_not_cover_a_file_nor_a_file_a_directory(
+        self, lading: Story, tmp_path: Path
+    ) -> None:
+        (tmp_path / "file").touch()
+        for mount in (f"{tmp_path}:/etc/passwd", f"{tmp_path}/file:/etc"):
+            told = lading("run", "--rm", "-v", mount, "busybox", "true", check=125).stderr
+            assert "Are you trying to mount a directory onto a file (or vice-versa)?" in told
+
 
 class TestTmpfs:
     def test_it_is_in_memory_and_gone_afterwards(self, lading: Story) -> None:

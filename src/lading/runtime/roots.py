@@ -39,6 +39,17 @@ class BadWorkingDirectory(Invalid):
         super().__init__(f"invalid working directory {path!r}: {reason}")
 
 
+class MismatchedMount(Invalid):
+    """Raised where a directory is to cover a file, or a file a directory, in Docker's words."""
+
+    def __init__(self, point: MountPoint) -> None:
+        super().__init__(
+            f"cannot mount {point.source} at {point.destination}: Are you trying to mount a"
+            " directory onto a file (or vice-versa)? Check if the specified host path exists"
+            " and is the expected type"
+        )
+
+
 def _normal(path: str) -> str:
     """*path* from the root; two slashes at the front, which POSIX keeps, are one."""
     return posixpath.normpath("/" + path.lstrip("/"))
@@ -52,7 +63,7 @@ def open_root(path: Path | str) -> int:
 def prepare(request: SpecRequest) -> None:
     """Check the request's root, and make its mount points and working directory there.
 
-    HostileRoot, BadWorkingDirectory; OSError where a mount point is of the wrong kind.
+    HostileRoot, BadWorkingDirectory; MismatchedMount where a mount point is of the wrong kind.
     """
     root_fd = open_root(request.rootfs)
     try:
@@ -94,10 +105,13 @@ def _target(root_fd: int, point: MountPoint, destination: str) -> int:
     it has the mode that was asked for, or the one that a tmpfs has of itself.
     """
     directory = not _is_file(point)
-    found = _open_existing(root_fd, destination, directory=directory)
+    try:
+        found = _open_existing(root_fd, destination, directory=directory)
+        target = ensure(root_fd, destination, directory=directory) if found is None else found
+    except (NotADirectoryError, IsADirectoryError):
+        raise MismatchedMount(point) from None
     if found is not None:
-        return found
-    target = ensure(root_fd, destination, directory=directory)
+        return target
     if point.type == "tmpfs":
         asked = [option[5:] for option in point.options if option.startswith("mode=")]
         Path(f"/proc/self/fd/{target}").chmod(int(asked[-1], 8) if asked else 0o1777)

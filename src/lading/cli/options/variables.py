@@ -31,6 +31,9 @@ def labels(files: Iterable[str], given: Iterable[str]) -> dict[str, str]:
     In a file a bare name means nothing, as in Docker.
     """
     lines = [*_from_files(files, {}), *given]
+    for line in lines:
+        if line.startswith("="):
+            raise Fault(f"invalid label '{line}': empty name")
     return {name: value for name, _, value in (line.partition("=") for line in lines)}
 
 
