@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -56,12 +57,15 @@ class Story:
 
     @contextmanager
     def beside(self, *words: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
-        """The command, still running; killed if the test leaves it so."""
+        """The command, still running; killed if the test leaves it so, or waits too long."""
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
         with subprocess.Popen([PROGRAM, *words], env=self.environment, **options) as process:
+            watchdog = threading.Timer(3 * PATIENCE, process.kill)
+            watchdog.start()
             try:
                 yield process
             finally:
+                watchdog.cancel()
                 process.kill()
 
     @contextmanager

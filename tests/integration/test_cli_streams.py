@@ -128,7 +128,7 @@ class TestAttach:
         assert "cannot attach to a stopped container" in told.lower()
 
     def test_it_can_listen_only(self, lading: Story) -> None:
-        script = "sleep 0.3; echo said; cat"
+        script = "while :; do echo said; sleep 0.05; done"
         lading("run", "-d", "-i", "--name", "says", "busybox", "sh", "-c", script)
         with lading.beside("attach", "--no-stdin", "says", stdin=-1) as attached:
             assert attached.stdout and attached.stdout.readline() == "said\n"
@@ -136,18 +136,16 @@ class TestAttach:
             assert attached.wait(PATIENCE) == 137
 
     def test_signals_reach_the_container_or_do_not(self, lading: Story) -> None:
-        script = "trap 'echo hup; exit 3' HUP; echo ready; while :; do sleep 0.02; done"
+        script = "trap 'exit 3' HUP; while :; do echo ready; sleep 0.05; done"
         lading("run", "-d", "--name", "trap", "busybox", "sh", "-c", script)
         eventually(lambda: "ready" in lading.out("logs", "trap"))
-        with lading.beside("attach", "--sig-proxy=false", "trap") as attached:
-            time.sleep(0.3)
-            attached.send_signal(signal.SIGTERM)
-            attached.wait(PATIENCE)
-        assert lading.field("trap", "{{.State.Running}}") == "true"
-        with lading.beside("attach", "trap") as attached:
-            time.sleep(0.3)
-            attached.send_signal(signal.SIGHUP)
-            assert attached.wait(PATIENCE) == 3
+        for flags, sent in ((["--sig-proxy=false"], signal.SIGTERM), ([], signal.SIGHUP)):
+            with lading.beside("attach", *flags, "trap") as attached:
+                assert attached.stdout and attached.stdout.readline() == "ready\n"
+                attached.send_signal(sent)
+                code = attached.wait(PATIENCE)
+            running = lading.field("trap", "{{.State.Running}}")
+            assert (code, running) == (3, "false") if not flags else running == "true"
 
     def test_a_terminal_is_left_and_taken_up_again(self, lading: Story) -> None:
         with lading.terminal("run", "-it", "--name", "left", "busybox", "sh") as terminal:
@@ -250,8 +248,8 @@ class TestTerminalOfRun:
     def test_ctrl_c_goes_to_the_program_inside(self, lading: Story) -> None:
         with lading.terminal("run", "--rm", "-it", "busybox", "sh") as terminal:
             terminal.until("# ")
-            terminal.type("sleep 100\n")
-            time.sleep(0.3)
+            terminal.type("echo go; sleep 100\n")
+            terminal.until("go\r\n")
             terminal.type("\x03")
             terminal.until("# ")
             terminal.type("exit 5\n")

@@ -94,9 +94,10 @@ class TestEvents:
         assert re.fullmatch(line, events("-f", "event=die")[0])
 
     def test_they_come_as_they_happen(self, lading: Story) -> None:
-        with lading.beside("events", "--format", "{{.Action}} {{.Actor.ID}}") as watching:
+        now = f"{time.time():.6f}"
+        form = "{{.Action}} {{.Actor.ID}}"
+        with lading.beside("events", "--since", now, "--format", form) as watching:
             assert watching.stdout
-            time.sleep(0.3)
             lading("volume", "create", "fresh")
             assert watching.stdout.readline() == "create fresh\n"
             lading("volume", "rm", "fresh")
