@@ -99,3 +99,13 @@ def test_a_link_is_asked_of_the_network_it_is_on(engine: CannedEngine, lading: L
     lading("create", "--network", "back", "--link", "db:base", "image")
     assert body(engine)["HostConfig"]["Links"] == ["db:base"]
     assert body(engine)["NetworkingConfig"]["EndpointsConfig"]["back"]["Links"] == ["db:base"]
+
+
+@pytest.mark.parametrize("spec", ["name=back,alias=db,ip=10.8.0.5", "back:alias=db,ip=10.8.0.5"])
+def test_what_is_asked_of_a_network_stands_behind_its_name(
+    spec: str, engine: CannedEngine, lading: Lading
+) -> None:
+    engine.answers["POST /containers/create"] = (201, {"Id": "c" * 64, "Warnings": []})
+    lading("create", "--network", spec, "image")
+    asked = body(engine)["NetworkingConfig"]["EndpointsConfig"]["back"]
+    assert asked == {"IPAMConfig": {"IPv4Address": "10.8.0.5"}, "Aliases": ["db"]}

@@ -36,9 +36,12 @@ def endpoints(arguments: Arguments, host: Body) -> Body:
 
 
 def _parsed(spec: str) -> Body:
-    """``NAME``, or ``name=NAME,alias=A,ip=…``."""
+    """``NAME``, ``name=NAME,alias=A,ip=…``, or as Podman has it, ``NAME:alias=A,ip=…``."""
     if "=" not in spec:
         return {"name": spec}
+    name, colon, rest = spec.partition(":")
+    if colon and "=" not in name:
+        spec = f"name={name},{rest}"
     network: Body = {}
     for field in spec.split(","):
         key, equals, value = field.partition("=")
