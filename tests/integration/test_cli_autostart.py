@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from cli_story import PROGRAM
+from cli_story import PROGRAM, eventually
 from lading.settings import DEFAULT_HOST, DEFAULT_ROOT, Settings
 
 # Whatever is started there ends with the process namespace, however the test ends.
@@ -30,17 +29,24 @@ def groups() -> Iterator[None]:
         pytest.skip("needs root")
     if Path(DEFAULT_HOST.removeprefix("unix://")).exists():
         pytest.skip("a daemon of the user's is there")
-    names = ("lading-daemon", f"lading-{Settings().instance}")
-    before = set(_groups(names))
     yield
-    for group in sorted(set(_groups(names)) - before, reverse=True):
-        with suppress(OSError):
-            group.rmdir()
+    eventually(lambda: not [group for group in _groups() if not _removed(group)])
 
 
-def _groups(names: tuple[str, ...]) -> list[Path]:
+def _groups() -> list[Path]:
+    """Of the daemon itself, and of its containers."""
     root = Path("/sys/fs/cgroup")
+    names = ("lading-daemon", f"lading-{Settings().instance}")
     return [found for name in names for found in (*root.glob(name), *root.glob(f"*/{name}"))]
+
+
+def _removed(group: Path) -> bool:
+    """Remove it; not while the last processes in it are still going."""
+    try:
+        group.rmdir()
+    except OSError:
+        return not group.exists()
+    return True
 
 
 def alone(script: str) -> list[str]:
