@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -112,36 +112,51 @@ def running(words: list[str], port: int, log: Path) -> Iterator[Server]:
         process.wait()
 
 
-def best(times: int, job: Callable[[int], None]) -> float:
-    """The seconds of the fastest of so many runs."""
-    found = []
+def compared(
+    servers: Mapping[str, Server], times: int, job: Callable[[Server, int], object]
+) -> dict[str, float]:
+    """The seconds of each server's fastest of so many runs, in turn."""
+    found: dict[str, list[float]] = {name: [] for name in servers}
     for number in range(times):
-        os.sync()
-        began = time.monotonic()
-        job(number)
-        found.append(time.monotonic() - began)
-    return min(found)
+        for name, server in servers.items():
+            os.sync()
+            began = time.monotonic()
+            job(server, number)
+            found[name].append(time.monotonic() - began)
+    return {name: min(seconds) for name, seconds in found.items()}
 
 
-def measured(server: Server, blob: Path, digest: str, config: Path) -> dict[str, float]:
-    """Everything that is compared, for one server."""
-    found = {"push 300 MiB": best(3, lambda n: server.push(f"bench/p{n}", blob, digest))}
-    found["pull 300 MiB"] = best(3, lambda n: server.pull("bench/p0", digest))
-    found[f"{CLIENTS} clients pull"] = best(1, lambda n: server.pull_by_many("bench/p0", digest))
-    empty = "sha256:" + hashlib.sha256(config.read_bytes()).hexdigest()
-    server.push("bench/tags", config, empty)
-    row = {"mediaType": EMPTY, "digest": empty, "size": config.stat().st_size}
-    document = {"schemaVersion": 2, "mediaType": MANIFEST, "config": row, "layers": []}
-    raw, kind = json.dumps(document).encode(), {"Content-Type": MANIFEST}
+def rows(
+    servers: Mapping[str, Server], blob: Path, config: Path
+) -> Iterator[tuple[str, dict[str, float]]]:
+    """Everything that is compared."""
+    digest, empty = _digest(blob), _digest(config)
+    document = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": {"mediaType": EMPTY, "digest": empty, "size": config.stat().st_size},
+        "layers": [],
+    }
+    raw = json.dumps(document).encode()
 
-    def tag(_: int) -> None:
+    def tag(server: Server, _: int) -> None:
+        server.push("bench/tags", config, empty)
         for number in range(TAGS):
-            server.ask("PUT", f"/v2/bench/tags/manifests/t{number}", raw, kind)
+            path = f"/v2/bench/tags/manifests/t{number}"
+            server.ask("PUT", path, raw, {"Content-Type": MANIFEST})
 
-    found[f"push {TAGS} tags"] = best(1, tag)
-    found[f"list {TAGS} tags"] = best(20, lambda n: server.ask("GET", "/v2/bench/tags/tags/list"))
-    found["memory (MiB)"] = server.peak
-    return found
+    def pull_by_many(server: Server, _: int) -> None:
+        server.pull_by_many("bench/p0", digest)
+
+    def listed(server: Server, _: int) -> None:
+        server.ask("GET", "/v2/bench/tags/tags/list")
+
+    yield "push 300 MiB", compared(servers, 3, lambda s, n: s.push(f"bench/p{n}", blob, digest))
+    yield "pull 300 MiB", compared(servers, 5, lambda s, n: s.pull("bench/p0", digest))
+    yield f"{CLIENTS} clients pull", compared(servers, 2, pull_by_many)
+    yield f"push {TAGS} tags", compared(servers, 1, tag)
+    yield f"list {TAGS} tags", compared(servers, 20, listed)
+    yield "memory (MiB)", {name: server.peak for name, server in servers.items()}
 
 
 def main() -> int:
@@ -152,19 +167,23 @@ def main() -> int:
             for _ in range(SIZE // MIB):
                 file.write(os.urandom(MIB))
         config.write_bytes(b"{}")
-        with blob.open("rb") as file:
-            digest = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
-        sides = {}
-        for name, words, port in _servers(work):
-            with running(words, port, work / f"{name}.log") as server:
-                sides[name] = measured(server, blob, digest, config)
+        with ExitStack() as ending:
+            servers = {
+                name: ending.enter_context(running(words, port, work / f"{name}.log"))
+                for name, words, port in _servers(work)
+            }
+            print(f"{'':22}{'ours':>10}{'theirs':>10}{'ratio':>8}")
+            for what, found in rows(servers, blob, config):
+                ours, theirs = found["ours"], found["theirs"]
+                print(f"{what:22}{ours:10.3f}{theirs:10.3f}{ours / theirs:8.2f}", flush=True)
     finally:
         shutil.rmtree(work)
-    print(f"{'':22}{'ours':>10}{'theirs':>10}{'ratio':>8}")
-    for what, ours in sides["ours"].items():
-        theirs = sides["theirs"][what]
-        print(f"{what:22}{ours:10.3f}{theirs:10.3f}{ours / theirs:8.2f}")
     return 0
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return "sha256:" + hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _servers(work: Path) -> Iterator[tuple[str, list[str], int]]:
