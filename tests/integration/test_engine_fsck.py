@@ -320,3 +320,16 @@ def test_an_unknown_format_is_refused(host: Daemon) -> None:
     done = lading(host, "fsck", "--format", "yaml")
     assert done.returncode == 1
     assert "text or json" in done.stderr
+
+
+@pytest.mark.parametrize("driver", ["overlay", "copying"])
+def test_other_drivers_are_checked_too(make_daemon: Callable[..., Daemon], driver: str) -> None:
+    host = make_daemon("--snapshotter", driver)
+    assert host.exit_code(host.run("true")) == 0
+    code, report = fsck(host, "--read-data")
+    assert (code, report["Findings"]) == (0, [])
+    for path in (host.settings.layers / driver).glob("[0-9a-f]*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert fsck(host, "--repair")[0] == 0
+    assert fsck(host, "--read-data")[1]["Findings"] == []
+    assert host.exit_code(host.run("true")) == 0
