@@ -13,14 +13,7 @@ _GLOBAL_REFUSED = ("--config", "--context, -c", "--log-level, -l", "--tls", "--t
 
 # What the tables cannot say: flags of `run` and `create` that the engine knows in part.
 _OF_CONTAINERS: Mapping[str, tuple[str, str]] = {
-    "cgroup-parent": (REFUSED, "by the engine"),
-    "ip": (PARTLY, "user networks are refused, and others take no address"),
-    "ip6": (PARTLY, "user networks are refused, and others take no address"),
-    "ipc": (PARTLY, "not `none`"),
-    "log-driver": (PARTLY, "`json-file` and `none`"),
-    "network": (PARTLY, "`bridge`, `host`, `none` and `container:X`"),
-    "network-alias": (PARTLY, "user networks are refused, and others have no names"),
-    "pull": (PARTLY, "not `always`, and nothing is pulled"),
+    "log-driver": (PARTLY, "`json-file`, `local` and `none`; others are not on this host"),
     "userns": (PARTLY, "`host` alone"),
     "volume-driver": (PARTLY, "`local` alone"),
 }
@@ -31,7 +24,7 @@ _KNOWN_IN_PART: Mapping[str, Mapping[str, tuple[str, str]]] = {
 _OPERANDS_IN_PART: Mapping[str, str] = {
     "cp": "not from one container to another",
     "import": "files and standard input; addresses are refused",
-    "volume create": "the driver `local`, without options",
+    "volume create": "the driver `local`",
 }
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from lading.container import block_io
 from lading.container.limits import USUAL_RLIMITS, limits, rlimits
 from lading.container.options import Device as DeviceWish
 from lading.container.record import Container
@@ -58,11 +59,11 @@ def spec_request(container: Container, around: Surroundings) -> SpecRequest:
         hostname=container.config.hostname,
         domainname=container.config.domainname,
         mounts=around.mounts,
-        shm_size=host.shm_size,
+        shm_size=0 if host.ipc_mode == "none" else host.shm_size,
         namespaces=_namespaces(container, around),
         cgroup_path=around.cgroup_path,
         cgroup_layout=around.cgroup_layout,
-        resources=limits(host),
+        resources=replace(limits(host), block_devices=block_io.limits(host)),
         devices=tuple(_devices(container)),
         device_rules=tuple(device_rule(text) for text in host.device_cgroup_rules or ()),
         sysctls=host.sysctls or {},

@@ -6,7 +6,7 @@ import posixpath
 import re
 from collections.abc import Sequence
 
-from lading.container import health, signals
+from lading.container import block_io, health, signals
 from lading.container.options import Config, HostConfig, Resources, RestartPolicy
 from lading.container.placement import LOG_DRIVER, Facts
 from lading.errors import Invalid, Unsupported
@@ -41,6 +41,8 @@ _ULIMITS = frozenset(
     ]
 )
 _SYSCTLS = re.compile(r"kernel\.(shm|msg|sem)[a-z_]*|fs\.mqueue\.[a-z_]+|net\.[A-Za-z0-9_./-]+")
+# Neither a way out of the hierarchy, nor a group that an engine keeps for itself.
+_GROUP = re.compile(r"/?(?!lading-)(?:(?!\.\.?(?:/|$))[^/\0\n]{1,255}/?)+", re.ASCII)
 _RUNTIMES = frozenset({"runc", "crun", "io.containerd.runc.v2"})
 _SIZE = re.compile(r"(-1|[0-9]+)([bkmg]?)b?", re.IGNORECASE)
 _FACTORS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
@@ -72,6 +74,10 @@ def check_resources(asked: Resources, facts: Facts) -> None:
     _check_cpus(asked, facts)
     if asked.blkio_weight and not 10 <= asked.blkio_weight <= 1000:
         raise BadOption("Range of blkio weight is from 10 to 1000")
+    for device in asked.blkio_weight_device or ():
+        if not 10 <= device.weight <= 1000:
+            raise BadOption(f"Range of blkio weight is from 10 to 1000: {device.path[:80]}")
+    block_io.limits(asked)
     for limit in asked.ulimits or ():
         if limit.name not in _ULIMITS:
             raise BadOption(f"invalid ulimit type: {limit.name}")
@@ -161,6 +167,8 @@ def _check_host(host: HostConfig) -> None:
         )
     if host.shm_size < 0:
         raise BadOption("SHM size can not be less than 0")
+    if host.cgroup_parent and not _GROUP.fullmatch(host.cgroup_parent):
+        raise BadOption(f"invalid cgroup parent: {host.cgroup_parent[:80]}")
     if host.runtime and host.runtime not in _RUNTIMES:
         raise BadOption(f"unknown or invalid runtime name: {host.runtime[:80]}")
 

@@ -12,7 +12,16 @@ from pathlib import Path
 
 import msgspec
 
-from lading.container import checks, joining, merge, names, networking, placement, refusals
+from lading.container import (
+    checks,
+    discards,
+    joining,
+    merge,
+    names,
+    networking,
+    placement,
+    refusals,
+)
 from lading.container.announcing import Announcer
 from lading.container.claims import Claims
 from lading.container.options import Config, CreateRequest, HostConfig
@@ -119,7 +128,8 @@ class Creator:
         """What the container is to be; raises for all that can be known to fail."""
         refusals.check(request.config, request.host_config)
         joining.check(request.config, request.host_config)
-        host = placement.completed(request.host_config, self._facts)
+        host, dropped = discards.without(request.host_config, self._facts)
+        host = placement.completed(host, self._facts)
         host = joining.resolved(host, self._find)
         config = merge.merged(request.config, image.config.run)
         config = msgspec.structs.replace(
@@ -127,7 +137,7 @@ class Creator:
         )
         warnings = checks.check(config, host, self._facts)
         merge.argv(config)
-        return config, host, warnings
+        return config, host, [*dropped, *warnings]
 
     @contextmanager
     def _named(self, name: str | None, container_id: str) -> Iterator[str]:

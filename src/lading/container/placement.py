@@ -21,6 +21,7 @@ class Facts:
     swap_accounting: bool  # whether swap can be limited
     unified: bool  # cgroup v2 alone
     runtime: str
+    block_io: frozenset[str] = frozenset()  # the limits on block devices that there are
 
 
 def completed(asked: HostConfig, facts: Facts) -> HostConfig:

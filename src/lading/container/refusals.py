@@ -12,27 +12,38 @@ from lading.container.options import Config, HostConfig, UpdateRequest
 from lading.errors import Unsupported
 
 _NOTHING: tuple[Any, ...] = (None, "", 0, False, [], {})
-_HOST: Mapping[str, str] = {  # a field of HostConfig: the option that people write
-    "volume_driver": "--volume-driver",
-    "device_requests": "--gpus",
-    "cpu_realtime_period": "--cpu-rt-period",
-    "cpu_realtime_runtime": "--cpu-rt-runtime",
-    "kernel_memory": "--kernel-memory",
-    "kernel_memory_tcp": "--kernel-memory-tcp",
-    "cpu_count": "--cpu-count",
-    "cpu_percent": "--cpu-percent",
-    "io_maximum_iops": "--io-maxiops",
-    "io_maximum_bandwidth": "--io-maxbandwidth",
-    "isolation": "--isolation",
-    "storage_opt": "--storage-opt",
-    "userns_mode": "--userns",
-    "cgroup": "--cgroup",
-    "cgroup_parent": "--cgroup-parent",
-    "blkio_weight_device": "--blkio-weight-device",
-    "blkio_device_read_bps": "--device-read-bps",
-    "blkio_device_write_bps": "--device-write-bps",
-    "blkio_device_read_iops": "--device-read-iops",
-    "blkio_device_write_iops": "--device-write-iops",
+_WINDOWS = "it is for Windows alone"
+_REAL_TIME = "the kernels of distributions come without real-time groups"
+_NO_KERNEL_MEMORY = "Linux has no such limit any more"
+_HOST: Mapping[str, tuple[str, str]] = {  # a field of HostConfig: as people write it, why not
+    "volume_driver": ("--volume-driver", "there are no plugins, the driver is local"),
+    "device_requests": ("--gpus", "no driver finds devices here, --device gives them by path"),
+    "cpu_realtime_period": ("--cpu-rt-period", _REAL_TIME),
+    "cpu_realtime_runtime": ("--cpu-rt-runtime", _REAL_TIME),
+    "kernel_memory": ("--kernel-memory", _NO_KERNEL_MEMORY),
+    "kernel_memory_tcp": ("--kernel-memory-tcp", _NO_KERNEL_MEMORY),
+    "cpu_count": ("--cpu-count", _WINDOWS),
+    "cpu_percent": ("--cpu-percent", _WINDOWS),
+    "io_maximum_iops": ("--io-maxiops", _WINDOWS),
+    "io_maximum_bandwidth": ("--io-maxbandwidth", _WINDOWS),
+    "isolation": ("--isolation", _WINDOWS),
+    "storage_opt": ("--storage-opt", "a writable layer has no limit of its own"),
+    "userns_mode": ("--userns", "user namespaces are not remapped, host is the only mode"),
+    "cgroup": ("--cgroup", "a group of another container cannot be joined"),
+}
+_UPDATE: Mapping[str, tuple[str, str]] = {  # more that no update can change
+    name: (option, "it cannot be changed while the container is there")
+    for name, option in {
+        "cgroup_parent": "--cgroup-parent",
+        "blkio_weight_device": "--blkio-weight-device",
+        "blkio_device_read_bps": "--device-read-bps",
+        "blkio_device_write_bps": "--device-write-bps",
+        "blkio_device_read_iops": "--device-read-iops",
+        "blkio_device_write_iops": "--device-write-iops",
+        "devices": "--device",
+        "device_cgroup_rules": "--device-cgroup-rule",
+        "ulimits": "--ulimit",
+    }.items()
 }
 _ALLOWED: Mapping[
     str, Callable[[Any], bool]
@@ -44,32 +55,30 @@ _ALLOWED: Mapping[
 
 
 class UnsupportedOption(Unsupported):
-    """Raised for an option that lading cannot honour yet."""
+    """Raised for an option that lading cannot honour."""
 
-    def __init__(self, option: str, detail: str = "") -> None:
-        super().__init__(
-            f"{option} is not supported by lading yet" + (f": {detail}" if detail else "")
-        )
+    def __init__(self, option: str, reason: str = "") -> None:
+        because = f": {reason}" if reason else ""
+        super().__init__(f"{option} is not supported by lading{because}")
         self.option = option
 
 
 def check(config: Config, host: HostConfig) -> None:
     """Raise UnsupportedOption for what *config* and *host* ask in vain."""
     _refuse(host, _HOST)
-    if host.ipc_mode == "none":
-        raise UnsupportedOption("--ipc", "none")
     if config.args_escaped:
-        raise UnsupportedOption("ArgsEscaped", "it is for Windows alone")
+        raise UnsupportedOption("ArgsEscaped", _WINDOWS)
 
 
 def check_update(update: UpdateRequest) -> None:
     """The same for an update."""
-    _refuse(update, {name: option for name, option in _HOST.items() if hasattr(update, name)})
+    known = {name: option for name, option in _HOST.items() if hasattr(update, name)}
+    _refuse(update, {**known, **_UPDATE})
 
 
-def _refuse(asked: Any, options: Mapping[str, str]) -> None:
-    for name, option in options.items():
+def _refuse(asked: Any, options: Mapping[str, tuple[str, str]]) -> None:
+    for name, (option, reason) in options.items():
         value = getattr(asked, name)
         if value in _NOTHING or _ALLOWED.get(name, lambda _: False)(value):
             continue
-        raise UnsupportedOption(option)
+        raise UnsupportedOption(option, reason)

@@ -73,6 +73,7 @@ class Remover:
     def _clear(self, container_id: str) -> None:
         try:
             self._runtime.delete(container_id)
+            self._runtime.displace(container_id)
             self._roots.forget(container_id)
             sharing.forget_memory(self._places.shm(container_id))
             shutil.rmtree(self._places.bundle(container_id), ignore_errors=True)

@@ -85,6 +85,7 @@ class Starter:
     def _launched(self, slot: Slot, undo: ExitStack) -> Launched:
         """The created container, its command waiting, those who attach connected."""
         container = slot.container
+        self._runtime.place(container.id, container.host.cgroup_parent)
         rootfs = self._roots.hold(container.id)
         undo.callback(self._roots.release, container.id)
         attachment = self._attached(container, undo)

@@ -68,6 +68,8 @@ class Crew:
 
     def __init__(self, ground: Ground, roster: Roster) -> None:
         self.roster = roster
+        for slot in roster.slots():
+            ground.runtime.place(slot.container.id, slot.container.host.cgroup_parent)
         self.supervisor = Supervisor()
         self.places = Places(ground.settings)
         self._announcer = Announcer(ground.bus)
@@ -208,6 +210,7 @@ def facts_of(runtime: Runtime) -> Facts:
         swap_accounting=hierarchies.has_swap_accounting(),
         unified=hierarchies.layout is Layout.UNIFIED,
         runtime=runtime.name,
+        block_io=hierarchies.block_limits(),
     )
 
 

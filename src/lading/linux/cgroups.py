@@ -28,6 +28,22 @@ _FREEZING_SECONDS = 5.0
 _FREEZING_TRIES = 200  # after so many looks a v1 freeze is begun anew: a fork may have escaped
 
 
+# The limits on block devices: the files of which one must be there.
+_BLOCK_V1 = {
+    "blkio_weight": ("blkio.weight", "blkio.bfq.weight"),
+    "blkio_weight_device": ("blkio.weight_device", "blkio.bfq.weight_device"),
+    "blkio_device_read_bps": ("blkio.throttle.read_bps_device",),
+    "blkio_device_write_bps": ("blkio.throttle.write_bps_device",),
+    "blkio_device_read_iops": ("blkio.throttle.read_iops_device",),
+    "blkio_device_write_iops": ("blkio.throttle.write_iops_device",),
+}
+_BLOCK_V2 = {
+    "blkio_weight": ("io.weight", "io.bfq.weight"),
+    "blkio_weight_device": ("io.bfq.weight",),
+    **{name: ("io.max",) for name in _BLOCK_V1 if "device_" in name},
+}
+
+
 class Layout(Enum):
     """How this host's control groups are arranged."""
 
@@ -97,6 +113,16 @@ class Hierarchies:
             return any(self.roots[UNIFIED].glob("*/memory.swap.max"))
         root = self.roots.get("memory")
         return root is not None and (root / "memory.memsw.limit_in_bytes").exists()
+
+    def block_limits(self) -> frozenset[str]:
+        """The limits on block devices that this kernel has, as Docker's options call them."""
+        unified = self.layout is Layout.UNIFIED
+        root = self.roots.get(UNIFIED if unified else "blkio")
+        if root is None:
+            return frozenset()
+        files = _BLOCK_V2 if unified else _BLOCK_V1
+        there = {path.name for group in (root, *_below(root)[:20]) for path in group.glob("*io.*")}
+        return frozenset(name for name, known in files.items() if there & set(known))
 
     def tracked_root(self) -> Path | None:
         """The hierarchy by which systemd tracks its units; None where there is none."""

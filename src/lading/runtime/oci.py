@@ -14,7 +14,7 @@ import shutil
 import subprocess
 from collections.abc import Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ class Runtime:
     hierarchies: Hierarchies
     parent: str  # the cgroup above all of this engine's
     shelters: tuple[Path, ...] = ()
+    _elsewhere: dict[str, str] = field(default_factory=dict)  # parents of containers that chose
 
     def arguments(self, log: Path) -> list[str]:
         """The options that stand before every command."""
@@ -61,7 +62,16 @@ class Runtime:
 
     def cgroup_path(self, container: str) -> str:
         """Where the container's processes are, below every hierarchy's root."""
-        return f"{self.parent}/{container}"
+        return f"{self._elsewhere.get(container, self.parent)}/{container}"
+
+    def place(self, container: str, parent: str) -> None:
+        """Have a container's group below another one; an empty *parent* is the engine's own."""
+        if parent:
+            self._elsewhere[container] = "/" + parent.strip("/")
+
+    def displace(self, container: str) -> None:
+        """The container is gone for good."""
+        self._elsewhere.pop(container, None)
 
     def shelter(self, pid: int) -> None:
         """Move a monitor out of the daemon's own groups: whoever kills those must not hit it.

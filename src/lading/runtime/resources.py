@@ -13,6 +13,20 @@ Json = dict[str, Any]
 _PERIOD = 100_000  # microseconds
 
 
+@dataclass(frozen=True, slots=True)
+class BlockLimit:
+    """One limit of one block device; *kind* as runtime-spec calls it, like ``weightDevice``."""
+
+    kind: str
+    major: int
+    minor: int
+    value: int
+
+    def document(self) -> Json:
+        unit = "weight" if self.kind == "weightDevice" else "rate"
+        return {"major": self.major, "minor": self.minor, unit: self.value}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
     """Limits in Docker's units: bytes, billionths of a CPU, microseconds; None leaves as is.
@@ -33,6 +47,7 @@ class Resources:
     cpuset_mems: str | None = None
     pids: int | None = None
     blkio_weight: int | None = None
+    block_devices: tuple[BlockLimit, ...] = ()
 
 
 def linux_resources(resources: Resources, devices: Iterable[DeviceRule] | None = None) -> Json:
@@ -41,12 +56,19 @@ def linux_resources(resources: Resources, devices: Iterable[DeviceRule] | None =
         "memory": _memory(resources),
         "cpu": _cpu(resources),
         "pids": None if resources.pids is None else {"limit": resources.pids or -1},
-        "blockIO": {"weight": resources.blkio_weight} if resources.blkio_weight else None,
+        "blockIO": _block_io(resources),
     }
     document = {key: value for key, value in document.items() if value}
     if devices is not None:
         document["devices"] = [rule.document() for rule in devices]
     return document
+
+
+def _block_io(resources: Resources) -> Json:
+    wanted: Json = {"weight": resources.blkio_weight or None}
+    for limit in resources.block_devices:
+        wanted.setdefault(limit.kind, []).append(limit.document())
+    return _given(wanted)
 
 
 def _memory(resources: Resources) -> Json:

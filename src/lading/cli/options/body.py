@@ -52,6 +52,11 @@ _HOST_NUMBERS = {
     "ShmSize": "shm-size",
 }
 _HOST_LISTS = {
+    "BlkioDeviceReadBps": "device-read-bps",
+    "BlkioDeviceReadIOps": "device-read-iops",
+    "BlkioDeviceWriteBps": "device-write-bps",
+    "BlkioDeviceWriteIOps": "device-write-iops",
+    "BlkioWeightDevice": "blkio-weight-device",
     "CapAdd": "cap-add",
     "CapDrop": "cap-drop",
     "DeviceCgroupRules": "device-cgroup-rule",

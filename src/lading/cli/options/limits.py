@@ -100,6 +100,46 @@ def _weight(text: str) -> int:
     return int(text)
 
 
+def _device_weight(text: str) -> dict[str, Any]:
+    path, value = _limited(text)
+    weight = int(value) if value.isdigit() else 0
+    if not 10 <= weight <= 1000:
+        raise ValueError(f"invalid weight for device: {text}")
+    return {"Path": path, "Weight": weight}
+
+
+def _device_rate(text: str) -> dict[str, Any]:
+    path, value = _limited(text)
+    try:
+        return {"Path": path, "Rate": read_size(value)}
+    except ValueError:
+        number = "number must be a positive integer. Unit is optional and can be kb, mb, or gb"
+        raise ValueError(
+            f"invalid rate for device: {text}. The correct format is "
+            f"<device-path>:<number>[<unit>], {number}"
+        ) from None
+
+
+def _device_count(text: str) -> dict[str, Any]:
+    path, value = _limited(text)
+    if not value.isdigit():
+        raise ValueError(
+            f"invalid rate for device: {text}. The correct format is "
+            "<device-path>:<number>, number must be a positive integer"
+        )
+    return {"Path": path, "Rate": int(value)}
+
+
+def _limited(text: str) -> tuple[str, str]:
+    """``/dev/sda:value`` in its two parts."""
+    path, colon, value = text.partition(":")
+    if not colon or not value:
+        raise ValueError(f"bad format: {text}")
+    if not path.startswith("/dev/"):
+        raise ValueError(f"bad format for device path: {text}")
+    return path, value
+
+
 BYTES = Kind("bytes", read_size)
 SWAP = Kind("bytes", _swap)
 CPUS = Kind("decimal", _cpus)
@@ -111,6 +151,9 @@ STREAMS = Kind("list", _stream, many=True)
 SYSCTLS = Kind("map", _sysctl, many=True)
 DEVICE_RULES = Kind("list", _device_rule, many=True)
 WEIGHT = Kind("uint16", _weight)
+WEIGHTS = Kind("list", _device_weight, many=True)
+RATES = Kind("list", _device_rate, many=True)
+COUNTS = Kind("list", _device_count, many=True)
 
 
 def restart_policy(text: str) -> dict[str, Any]:

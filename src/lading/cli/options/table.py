@@ -9,15 +9,18 @@ from lading.cli.flags import LIST, NUMBER, SWITCH, TEXT, Flag
 from lading.cli.options.limits import (
     ADDRESSES,
     BYTES,
+    COUNTS,
     CPUS,
     DEVICE_RULES,
     DURATION,
     HOSTS,
+    RATES,
     STREAMS,
     SWAP,
     SYSCTLS,
     ULIMITS,
     WEIGHT,
+    WEIGHTS,
 )
 
 _PULL = 'Pull image before running ("always", "missing", "never")'
@@ -108,7 +111,7 @@ _RESOURCES = (
     Flag(
         "blkio-weight", WEIGHT, "Block IO (relative weight), between 10 and 1000, or 0 to disable"
     ),
-    Flag("blkio-weight-device", LIST, "Block IO weight (relative device weight)", refused=True),
+    Flag("blkio-weight-device", WEIGHTS, "Block IO weight (relative device weight)"),
     Flag("cpu-count", NUMBER, "CPU count (Windows only)", refused=True),
     Flag("cpu-percent", NUMBER, "CPU percent (Windows only)", refused=True),
     Flag("cpu-period", NUMBER, "Limit CPU CFS (Completely Fair Scheduler) period"),
@@ -119,10 +122,10 @@ _RESOURCES = (
     Flag("cpus", CPUS, "Number of CPUs"),
     Flag("cpuset-cpus", TEXT, "CPUs in which to allow execution (0-3, 0,1)"),
     Flag("cpuset-mems", TEXT, "MEMs in which to allow execution (0-3, 0,1)"),
-    Flag("device-read-bps", LIST, "Limit read rate from a device", refused=True),
-    Flag("device-read-iops", LIST, "Limit read rate from a device", refused=True),
-    Flag("device-write-bps", LIST, "Limit write rate to a device", refused=True),
-    Flag("device-write-iops", LIST, "Limit write rate to a device", refused=True),
+    Flag("device-read-bps", RATES, "Limit read rate (bytes per second) from a device"),
+    Flag("device-read-iops", COUNTS, "Limit read rate (IO per second) from a device"),
+    Flag("device-write-bps", RATES, "Limit write rate (bytes per second) to a device"),
+    Flag("device-write-iops", COUNTS, "Limit write rate (IO per second) to a device"),
     Flag("io-maxbandwidth", BYTES, "Maximum IO bandwidth (Windows only)", refused=True),
     Flag("io-maxiops", NUMBER, "Maximum IOps limit (Windows only)", refused=True),
     Flag("kernel-memory", BYTES, "Kernel memory limit", refused=True),
