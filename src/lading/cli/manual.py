@@ -24,7 +24,7 @@ _KNOWN_IN_PART: Mapping[str, Mapping[str, tuple[str, str]]] = {
 _OPERANDS_IN_PART: Mapping[str, str] = {
     "cp": "not from one container to another",
     "import": "files and standard input; addresses are refused",
-    "volume create": "the driver `local`",
+    "volume create": "the driver `local`, without options",
 }
 
 
