@@ -15,12 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lading.build.landing import Landing, landing, mode_of
-from lading.build.picking import Picked
+from lading.build.picking import Picked, opened, status
 from lading.errors import Invalid
 from lading.layer import write
 from lading.layer.entry import NO_XATTRS, Entry, Type
 from lading.layer.pack import Adjust, Output, Packer
-from lading.linux.paths import open_beneath
 
 _DIRECTORY_MODE = 0o755
 
@@ -141,13 +140,13 @@ def _put_directory(
     arrangement: Arrangement, root_fd: int | None, each: Picked, place: bytes
 ) -> None:
     base = _base(arrangement, root_fd, each, place)
-    for name, path in each.members():
-        target, source = _joined(base, name), (each.root, path)
-        mode = _mode(each.root, path)
-        if stat.S_ISDIR(mode):
-            arrangement.subdirectory(root_fd, target, source)
-        else:
-            arrangement.file(root_fd, target, source)
+    with opened(each.root) as source_fd:
+        for name, path in each.members():
+            target, source = _joined(base, name), (each.root, path)
+            if stat.S_ISDIR(status(source_fd, path).st_mode):
+                arrangement.subdirectory(root_fd, target, source)
+            else:
+                arrangement.file(root_fd, target, source)
 
 
 def _put_file(
@@ -159,18 +158,6 @@ def _put_file(
         return
     arrangement.directory(root_fd, there.path.rpartition(b"/")[0])
     arrangement.file(root_fd, there.path, (each.root, each.path))
-
-
-def _mode(root: Path, path: bytes) -> int:
-    fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        inner = open_beneath(fd, path, os.O_PATH | os.O_NOFOLLOW)
-    finally:
-        os.close(fd)
-    try:
-        return os.fstat(inner).st_mode
-    finally:
-        os.close(inner)
 
 
 def _joined(above: bytes, name: bytes) -> bytes:
@@ -214,22 +201,13 @@ def _made(name: bytes, marks: Marks, made_at: int) -> Entry:
 
 
 def newest(picked: Sequence[Picked]) -> int:
-    """When what was picked was last changed, nanoseconds since 1970: directories that are made
-    are as old, so that the same files make the same layer."""
+    """When what was picked was last changed, nanoseconds since 1970.
+
+    Directories that are made are as old, so that the same files make the same layer.
+    """
     latest = 0
     for each in picked:
-        for path in (each.path, *(path for _, path in each.members())):
-            latest = max(latest, _mtime(each.root, path))
+        with opened(each.root) as root_fd:
+            for path in (each.path, *(path for _, path in each.members())):
+                latest = max(latest, status(root_fd, path).st_mtime_ns)
     return latest
-
-
-def _mtime(root: Path, path: bytes) -> int:
-    fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        inner = open_beneath(fd, path or b".", os.O_PATH | os.O_NOFOLLOW)
-    finally:
-        os.close(fd)
-    try:
-        return os.fstat(inner).st_mtime_ns
-    finally:
-        os.close(inner)

@@ -11,6 +11,7 @@ import os
 import posixpath
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,6 +136,21 @@ def _kept(paths: Iterator[bytes], ignore: Ignore) -> Iterator[bytes]:
                 yield part
 
 
+@contextmanager
+def opened(root: Path) -> Iterator[int]:
+    """A descriptor of the directory, while the context lasts."""
+    root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield root_fd
+    finally:
+        os.close(root_fd)
+
+
+def status(root_fd: int, path: bytes) -> os.stat_result:
+    """What is at a path that was picked: no directory in it is a link, and nobody changes it."""
+    return os.stat(path or b".", dir_fd=root_fd, follow_symlinks=False)
+
+
 class Fingerprints:
     """What files are, by content and attributes; each file is read once."""
 
@@ -145,8 +161,7 @@ class Fingerprints:
         """One digest over all that was *picked*."""
         whole = hashlib.sha256()
         for each in picked:
-            fd = os.open(each.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
+            with opened(each.root) as fd:
                 _feed(whole, b"source", each.name, b"d" if each.is_directory else b"f")
                 for path, name in each.above:
                     self._member(whole, fd, path, name)
@@ -154,34 +169,26 @@ class Fingerprints:
                     self._member(whole, fd, each.path, b"")
                 for name, path in each.members():
                     self._member(whole, fd, path, name)
-            finally:
-                os.close(fd)
         return whole.hexdigest()
 
     def _member(self, whole: hashlib._Hash, root_fd: int, path: bytes, name: bytes) -> None:
-        above, _, last = path.rpartition(b"/")
-        parent = open_beneath(root_fd, above or b".", os.O_PATH | os.O_DIRECTORY, symlinks=False)
-        try:
-            found = os.stat(last or b".", dir_fd=parent, follow_symlinks=False)
-            owner = b"%d:%d" % (found.st_uid, found.st_gid)
-            _feed(whole, name, b"%o" % found.st_mode, owner)
-            if stat.S_ISREG(found.st_mode):
-                _feed(whole, self._content(parent, last, found))
-            elif stat.S_ISLNK(found.st_mode):
-                _feed(whole, os.readlink(last, dir_fd=parent))
-            else:
-                _feed(whole, b"%d" % found.st_rdev)
-            place = Path(f"/proc/self/fd/{parent}") / os.fsdecode(last)
-            for key, value in _xattrs(place):
-                _feed(whole, key, value)
-        finally:
-            os.close(parent)
+        found = status(root_fd, path)
+        owner = b"%d:%d" % (found.st_uid, found.st_gid)
+        _feed(whole, name, b"%o" % found.st_mode, owner)
+        if stat.S_ISREG(found.st_mode):
+            _feed(whole, self._content(root_fd, path, found))
+        elif stat.S_ISLNK(found.st_mode):
+            _feed(whole, os.readlink(path, dir_fd=root_fd))
+        else:
+            _feed(whole, b"%d" % found.st_rdev)
+        for key, value in _xattrs(Path(f"/proc/self/fd/{root_fd}") / os.fsdecode(path)):
+            _feed(whole, key, value)
 
-    def _content(self, parent: int, name: bytes, found: os.stat_result) -> bytes:
+    def _content(self, root_fd: int, path: bytes, found: os.stat_result) -> bytes:
         """The hash of a file's bytes, read only where it could have changed since."""
         known = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
         if known not in self._contents:
-            with open(os.open(name, _READ | os.O_CLOEXEC, dir_fd=parent), "rb") as file:
+            with open(open_beneath(root_fd, path, _READ, symlinks=False), "rb") as file:
                 self._contents[known] = hashlib.file_digest(file, "sha256").digest()
         return self._contents[known]
 

@@ -6,9 +6,8 @@ stays at hand for `apply`, as long as the step's context is open.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -17,7 +16,7 @@ from lading.build.cache import key_of
 from lading.build.copying import Arrangement, Marks, clamped, write_layer
 from lading.build.instruction import Run, RunMount
 from lading.build.landing import landing
-from lading.build.picking import pick
+from lading.build.picking import opened, pick
 from lading.build.run_mounts import LayersOf, RunMounts, check_network
 from lading.build.site import Site
 from lading.build.state import State
@@ -183,13 +182,3 @@ class WorkdirStep:
 def shell_of(state: State) -> tuple[str, ...]:
     """What a command's text is given to."""
     return tuple(state.run.get("Shell") or _SHELL)
-
-
-@contextmanager
-def opened(root: Path) -> Iterator[int]:
-    """A descriptor of the directory, while the context lasts."""
-    root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield root_fd
-    finally:
-        os.close(root_fd)

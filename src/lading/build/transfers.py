@@ -14,11 +14,10 @@ from lading.build import archives, fetching, modes
 from lading.build.cache import key_of
 from lading.build.copying import Arrangement, Marks, arrange, newest, write_layer
 from lading.build.instruction import Add, Copy, InlineFile
-from lading.build.picking import Picked, pick
+from lading.build.picking import Picked, opened, pick
 from lading.build.run_mounts import LayersOf
 from lading.build.site import Site
 from lading.build.state import State
-from lading.build.steps import opened
 from lading.errors import Unsupported
 from lading.image.layers import Layer
 from lading.runtime import users
