@@ -156,6 +156,14 @@ class TestStages:
         assert "a\nimg\n1\n" in built.text
 
 
+    def test_an_entry_point_keeps_the_command_of_its_file_alone(self, box: BuildBox) -> None:
+        box.build('FROM busybox\nCMD ["of the base"]\n', t="base")
+        built = box.build('FROM base\nENTRYPOINT ["e"]\n')
+        assert not box.inspect(built.image)["Config"].get("Cmd")
+        built = box.build('FROM busybox AS a\nCMD ["c"]\nFROM a\nENTRYPOINT ["e"]\n')
+        assert box.inspect(built.image)["Config"]["Cmd"] == ["c"]
+
+
 class TestCache:
     TEXT = "FROM busybox\nENV A=1\nCOPY f /f\nRUN cat /f > /g\nCMD true\n"
 

@@ -65,7 +65,6 @@ class StageBuild:
         self._site = around.site
         self._number = numbers.first
         self._author = ""
-        self._has_command = False
 
     def build(self, base: State, scope: Scope, extra: Sequence[Instruction] = ()) -> State:
         """The stage's image on *base*, with the *extra* instructions after its own."""
@@ -104,8 +103,8 @@ class StageBuild:
     def _stepped(
         self, state: State, scope: Scope, instruction: Instruction
     ) -> tuple[State, Outcome]:
-        run = configure.apply(state.run, instruction, has_command=self._has_command)
-        self._has_command = self._has_command or isinstance(instruction, Cmd)
+        run = configure.apply(state.run, instruction, has_command=state.has_command)
+        state = replace(state, has_command=state.has_command or isinstance(instruction, Cmd))
         if isinstance(instruction, Workdir):
             instruction = replace(instruction, path=run["WorkingDir"])
         told = history.created_by(instruction, shell=shell_of(state), args=scope.used_args)

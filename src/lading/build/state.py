@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -22,11 +22,15 @@ Run = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """*config* and *layers* agree; *base* is the image that the stage began with, if any."""
+    """*config* and *layers* agree; *base* is the image that the stage began with, if any.
+
+    *has_command*: its command is of this Dockerfile, so that an ENTRYPOINT keeps it.
+    """
 
     config: ImageConfig
     layers: tuple[Layer, ...]
     base: Digest | None = None
+    has_command: bool = False
 
     @classmethod
     def scratch(cls, platform: Platform) -> State:
@@ -73,12 +77,12 @@ class State:
         diff_id = layer.diff_id if layer else None
         config = edit.append_layer(self.config, diff_id, step, run=run)
         layers = (*self.layers, layer) if layer else self.layers
-        return State(ImageConfig.parse(config), layers, self.base)
+        return replace(self, config=ImageConfig.parse(config), layers=layers)
 
     def with_run(self, run: Run) -> State:
         """The same with another config, without a step: for the beginning of a stage."""
         document = {**self.config.document, "config": {k: v for k, v in run.items() if v}}
-        return State(ImageConfig.parse(encode(document)), self.layers, self.base)
+        return replace(self, config=ImageConfig.parse(encode(document)))
 
 
 _NO_LAYERS: Mapping[str, Any] = {"type": "layers", "diff_ids": []}
