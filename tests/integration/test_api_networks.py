@@ -301,7 +301,8 @@ class TestADaemon:
             for each in daemon.client.get("/networks", filters='{"type": ["custom"]}').json()
         }
         own = f"b{daemon.settings.instance}"
-        assert {name for name in os.listdir("/sys/class/net") if name.startswith(own)} == bridges
+        found = {name for name in os.listdir("/sys/class/net") if name.startswith(own)}
+        assert found == bridges, daemon.log.read_text()
         made = daemon.run(*SLEEP, name="last", **on("stays"))
         assert daemon.docker("exec", made, "ping", "-c1", "-W1", "last").returncode == 0
         daemon.remove_containers()

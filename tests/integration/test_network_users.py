@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
 import pytest
@@ -418,6 +418,25 @@ class TestAnotherEngine:
             links.add_bridge(wire, stray, "02:00:00:00:00:01")
         box.again()
         assert stray not in os.listdir("/sys/class/net")
+
+    def test_moves_a_network_whose_addresses_nobody_chose_and_somebody_took(
+        self, box: NetworkBox
+    ) -> None:
+        made = box.create("a")
+        box.networks.close()
+        _delete_link(made.interface)
+        squatter = f"x{box.settings.instance}"
+        with Netlink() as wire:
+            links.add_bridge(wire, squatter, "02:00:00:00:00:01")
+            taken = IPv4Interface(f"{made.gateway}/24")
+            links.add_address(wire, socket.if_nametoindex(squatter), taken)
+        try:
+            box.again()
+            moved = box.networks.find("a")
+            assert not IPv4Network(moved.subnet).overlaps(IPv4Network(made.subnet))
+            assert box.attach("web", on=["a"]).gateway == moved.gateway
+        finally:
+            _delete_link(squatter)
 
     def test_goes_on_without_a_network_whose_addresses_somebody_took(self, box: NetworkBox) -> None:
         box.create("a", pools=[PoolRequest("198.51.100.0/25")])

@@ -56,7 +56,11 @@ class Bridges:
         with subnets.machine_lock():
             self._place_default(_subnet_of(sandboxes, self._known.default()), wanted)
             self._sweep()
-            usable = [n for n in self._bridged() if n.predefined or self._is_usable(n)]
+            found = [
+                n if n.predefined else self._found(n, lived_in=n.id in connected)
+                for n in self._bridged()
+            ]
+            usable = [network for network in found if network is not None]
             # The rules first: a bridge lets 127/8 through the routing code.
             self._table.open([_rules(network) for network in usable], forwards)
             for network in usable:
@@ -157,19 +161,29 @@ class Bridges:
             interface=interface,
         )
 
-    def _is_usable(self, network: Network) -> bool:
-        """Whether what a network had is still, or again, its own on this host."""
+    def _found(self, network: Network, *, lived_in: bool) -> Network | None:
+        """A network that was made before, with what it had; None where that is somebody's now."""
         subnet = IPv4Network(network.subnet)
         if bridge.subnet_of(network.interface) == subnet:
-            return True
+            return network
         if BRIDGE_NAME not in network.options:
             bridge.remove(network.interface)
         with Netlink() as wire:
             used = subnets.taken(wire, network.interface, hostdns.server_addresses())
-        if bridge.index_of(network.interface) is None and not any(map(subnet.overlaps, used)):
-            return True
+        if bridge.index_of(network.interface) is None:
+            if not any(map(subnet.overlaps, used)):
+                return network
+            if not network.configured and not lived_in:
+                return self._moved(network)
         _LOG.error("%s", NotUsable(network))
-        return False
+        return None
+
+    def _moved(self, network: Network) -> Network:
+        """The same with other addresses: nobody chose those it had, and nobody has one of them."""
+        moved = self._placed(replace(network, subnet="", gateway=""))
+        _LOG.warning("network %s moves from %s to %s", network.name, network.subnet, moved.subnet)
+        self._known.keep(moved)
+        return moved
 
     def _sweep(self, keep: Iterable[str] | None = None) -> None:
         """Remove bridges of this instance that no record names."""
