@@ -59,7 +59,9 @@ async def no_plugins_here(call: Call) -> web.StreamResponse:
 
 
 async def no_session(call: Call) -> web.StreamResponse:
-    raise Unsupported("BuildKit sessions are not supported by lading")
+    raise Unsupported(
+        "BuildKit sessions are not supported by lading: build without them (DOCKER_BUILDKIT=0)"
+    )
 
 
 _SWARM = (
@@ -106,4 +108,5 @@ ROUTES = (
         for verb in ("enable", "disable", "upgrade", "push", "set")
     ),
     Route("POST", "/session", no_session),
+    Route("POST", "/grpc", no_session),
 )

@@ -12,7 +12,7 @@ from lading.api import body
 from lading.api.bridge import Bridge, Wishes
 from lading.api.call import Call
 from lading.api.detach import parse_keys
-from lading.api.hijack import Connection, TakenOver, hold_input, take_over
+from lading.api.hijack import Link, TakenOver, hold_input, take_over
 from lading.api.joining import Joining
 from lading.api.log_format import LogWishes
 from lading.api.logs import LogStream
@@ -29,16 +29,16 @@ class CannotAttach(Conflict):
 async def attach(call: Call) -> web.StreamResponse:
     await body.read(call.request)
     container = await call.threads.short(call.engine.containers.get, call.params["id"])
-    _check_state(container)
-    wishes = _wishes(call, container)
+    check_state(container)
+    asked = wishes(call, container)
     stream = call.query.flag("stream")
     hold_input(call)
     with call.endless():
         join = Joining(call.loop)
-        cancel = await _announce(call, container, join) if stream else _nothing
+        cancel = await announce(call, container, join) if stream else nothing
         try:
-            connection = take_over(call, multiplexed=not wishes.raw)
-            await _serve(call, container, connection, wishes, join if stream else None)
+            connection = take_over(call, multiplexed=not asked.raw)
+            await serve(call, container, connection, asked, join if stream else None)
             connection.transport.close()
         finally:
             cancel()
@@ -46,13 +46,13 @@ async def attach(call: Call) -> web.StreamResponse:
     return TakenOver()
 
 
-async def _announce(call: Call, container: Container, join: Joining) -> Callable[[], None]:
+async def announce(call: Call, container: Container, join: Joining) -> Callable[[], None]:
     """Have the socket brought, now or at the next start: before the head tells the client."""
     return await call.threads.short(call.engine.containers.attach, container.id, join.arrived)
 
 
-async def _serve(
-    call: Call, container: Container, connection: Connection, wishes: Wishes, join: Joining | None
+async def serve(
+    call: Call, container: Container, connection: Link, wishes: Wishes, join: Joining | None
 ) -> None:
     """The log if it is wanted, then the stream if it is."""
     if not call.query.flag("logs"):
@@ -70,7 +70,7 @@ async def _serve(
     await _stream(connection, wishes, join)
 
 
-async def _stream(connection: Connection, wishes: Wishes, join: Joining | None) -> None:
+async def _stream(connection: Link, wishes: Wishes, join: Joining | None) -> None:
     """What comes from now on, or from the next start's first byte on."""
     if join:
         bridge = Bridge(connection, wishes)
@@ -78,7 +78,7 @@ async def _stream(connection: Connection, wishes: Wishes, join: Joining | None) 
         await bridge.ended
 
 
-async def _follow(connection: Connection, wishes: Wishes, log: LogStream, join: Joining) -> None:
+async def _follow(connection: Link, wishes: Wishes, log: LogStream, join: Joining) -> None:
     """What was written so far and what follows, without a gap: all output comes from the log.
 
     The monitor's socket then carries input alone.
@@ -94,11 +94,12 @@ async def _follow(connection: Connection, wishes: Wishes, log: LogStream, join: 
         output.cancel()
 
 
-def _nothing() -> None:
+def nothing() -> None:
     """There is nothing to cancel."""
 
 
-def _check_state(container: Container) -> None:
+def check_state(container: Container) -> None:
+    """Raise CannotAttach where nobody can listen."""
     status = container.state.status
     if status is State.PAUSED:
         raise CannotAttach(
@@ -110,7 +111,8 @@ def _check_state(container: Container) -> None:
         )
 
 
-def _wishes(call: Call, container: Container) -> Wishes:
+def wishes(call: Call, container: Container) -> Wishes:
+    """What the query asks for, of what the container has."""
     keys = parse_keys(call.query.text("detachKeys"))
     stdin = call.query.flag("stdin") and container.config.open_stdin
     return Wishes(

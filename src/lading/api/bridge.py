@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from lading.api.detach import DetachWatch
-from lading.api.hijack import Connection
+from lading.api.hijack import Link
 from lading.api.stdcopy import STDERR, STDOUT, frame
 from lading.runtime.conmon import MOST_INPUT, MOST_PACKET
 from lading.runtime.conmon import STDERR as MONITOR_STDERR
@@ -40,7 +40,7 @@ class Wishes:
 class Bridge:
     """One attached client; `ended` is set to why it is over: ``ended``, ``detached``, ``gone``."""
 
-    def __init__(self, connection: Connection, wishes: Wishes) -> None:
+    def __init__(self, connection: Link, wishes: Wishes) -> None:
         self._loop = asyncio.get_running_loop()
         self._connection = connection
         self._wishes = wishes

@@ -46,6 +46,27 @@ class Peer(Protocol):
         ...
 
 
+class Pipe(Protocol):
+    """The wire to the client: an `asyncio.Transport`, or what does as much."""
+
+    def write(self, data: bytes) -> None: ...
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+
+class Link(Protocol):
+    """A client that streams can be joined with."""
+
+    @property
+    def transport(self) -> Pipe: ...
+
+    def join(self, peer: Peer) -> None: ...
+
+    async def send(self, piece: bytes) -> None: ...
+
+
 class Connection(asyncio.Protocol):
     """The client's end of a connection that HTTP has left."""
 

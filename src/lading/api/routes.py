@@ -5,6 +5,7 @@ from __future__ import annotations
 from lading.api import (
     absent,
     attach,
+    attach_ws,
     backups,
     builds,
     checking,
@@ -31,6 +32,7 @@ ROUTES = (
     *containers.ROUTES,
     *container_list.ROUTES,
     *attach.ROUTES,
+    *attach_ws.ROUTES,
     *logs.ROUTES,
     *execs.ROUTES,
     *stats.ROUTES,
