@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,10 +21,10 @@ PAYLOAD = b"the bytes that count" * 20_000
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+def host() -> Iterator[Daemon]:
     if os.geteuid() != 0:
         pytest.skip("needs root")
-    directory = tmp_path_factory.mktemp("h")
+    directory = Path(tempfile.mkdtemp(prefix="lading-"))
     if why := probe(directory / "probe")["erofs"]:
         pytest.skip(f"erofs: {why}")
     daemon = Daemon(directory, "--snapshotter", "erofs")
@@ -31,7 +32,9 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     daemon.load_busybox()
     yield daemon
     daemon.reset()
-    assert daemon.leavings() == []
+    left = daemon.leavings()
+    shutil.rmtree(directory, ignore_errors=True)
+    assert left == []
 
 
 @pytest.fixture
