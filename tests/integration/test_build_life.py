@@ -121,6 +121,20 @@ def test_a_daemon_that_is_killed_at_any_moment_builds_again(
     assert box.run("made", "wc -c < /all") == "200018\n"
 
 
+@pytest.mark.parametrize("driver", ["erofs", "overlay", "copying"])
+def test_every_snapshotter_builds_the_same(make_daemon: MakeDaemon, driver: str) -> None:
+    box = BuildBox(make_daemon("--snapshotter", driver))
+    text = (
+        "FROM busybox AS a\nRUN mkdir /d && echo x > /d/f && ln /d/f /d/g\n"
+        "FROM busybox\nCOPY --from=a /d /d\n"
+        "RUN --mount=type=bind,from=a,source=/d,target=/m,rw rm /m/f /d/g; echo y >> /d/f\n"
+    )
+    built = box.build(text, t="made")
+    assert box.run(built.image, "ls /d | xargs; cat /d/f") == "f\nx\ny\n"
+    assert box.build(text).hits == 3
+    assert box.leavings() == []
+
+
 def test_pruning_meanwhile_takes_nothing_that_is_in_use(box: BuildBox) -> None:
     text = (
         "FROM busybox\nRUN echo one > /1\nRUN echo two > /2\n"

@@ -155,7 +155,6 @@ class TestStages:
         )
         assert "a\nimg\n1\n" in built.text
 
-
     def test_an_entry_point_keeps_the_command_of_its_file_alone(self, box: BuildBox) -> None:
         box.build('FROM busybox\nCMD ["of the base"]\n', t="base")
         built = box.build('FROM base\nENTRYPOINT ["e"]\n')
