@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -24,28 +24,20 @@ from lading.backup.depot import Depot, Stored, packs_of
 from lading.backup.imagery import ImageAboard, KeptLayers, SealedLayers, aboard, bring
 from lading.backup.locations import tag_of
 from lading.backup.looking import Found, changed, excluding
+from lading.backup.origin import Origin
 from lading.backup.packing import Packing
 from lading.backup.sources import BackupRequest, PartSource
 from lading.container import stubs
-from lading.container.control import Control
-from lading.container.freezing import Freezer, Pause
-from lading.container.places import Places
+from lading.container.freezing import Pause
 from lading.container.record import Container
-from lading.container.rootfs import Roots
 from lading.container.roster import Roster
 from lading.errors import Conflict, Corrupt, NotFound
-from lading.events import Bus
-from lading.image.library import Library
 from lading.image.progress import Listener, Progress
 from lading.network.values import NetworkMode
-from lading.snapshot.protocol import Snapshotter
 from lading.store.leases import Lease
-from lading.volume.volumes import Volumes
-
-RunHook = Callable[[str, str], None]
-"""Run a command in a container, by its ID, and wait; raises when it fails."""
 
 _PRE, _POST = "lading.backup.pre", "lading.backup.post"  # labels
+_SEALED = "backup"  # what backups are called where names are not to be read
 _PATIENCE = 64 * 1024 * 1024  # bytes that may wait for the processor while containers stand still
 
 Key = tuple[str, str]
@@ -67,23 +59,6 @@ class CannotStop(Conflict):
             f"container {container.name} is removed when it stops (--rm): "
             "use --consistency pause or live"
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """The parts of an engine that backups are made with."""
-
-    roster: Roster
-    roots: Roots
-    places: Places
-    snapshotter: Snapshotter
-    library: Library
-    volumes: Volumes
-    freezer: Freezer
-    control: Control
-    bus: Bus
-    run_hook: RunHook
-    find_network: Callable[[str], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,7 +323,8 @@ class Creation:
         taken = set(self._depot.place.names())
         made: dict[str, tuple[Bill, Any]] = {}
         for bill in bills:
-            tag = _free(tag_of(bill.container.name, _stamp(bill.created)), taken | set(made))
+            word = _SEALED if self._depot.is_sealed else bill.container.name
+            tag = _free(tag_of(word, _stamp(bill.created)), taken | set(made))
             bill = msgspec.structs.replace(bill, ref=tag)
             made[tag] = (bill, conclude(self._depot, bill))
         named = {tag: descriptor for tag, (_, descriptor) in made.items()}

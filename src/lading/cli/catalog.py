@@ -169,6 +169,7 @@ _DOCKER_ALONE = (
     "buildx checkpoint compose config context node plugin secret service stack swarm trust"
 )
 NOT_YET = frozenset(_DOCKER_ALONE.split()) | {
+    *("adopt", "backup schedule", "migrate"),
     *(f"manifest {verb}" for verb in ("annotate", "create", "push", "rm")),
     "system dial-stdio",
     "volume update",

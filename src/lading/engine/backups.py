@@ -14,9 +14,10 @@ import msgspec
 
 from lading.backup import browsing, comparing, copying, pruning, unpacking, verifying
 from lading.backup.comparing import Difference
-from lading.backup.creating import Creation, Made, Origin
+from lading.backup.creating import Creation, Made
 from lading.backup.depot import Damaged, Depot, Stored, open_depot
 from lading.backup.locations import Location
+from lading.backup.origin import Origin
 from lading.backup.pins import Pins
 from lading.backup.plan import RestoreRequest
 from lading.backup.pruning import Pruned

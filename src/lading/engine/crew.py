@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lading.backup.creating import Origin
+from lading.backup.origin import Origin
 from lading.backup.plan import Here
 from lading.backup.restoring import Destination
 from lading.container.announcing import Announcer

@@ -286,6 +286,7 @@ COMMANDS = {
             Flag("consistency", TEXT, "pause, stop or live", default="pause",
                  values=("pause", "stop", "live")),
             Flag("exclude", LIST, "Leave out files that match a pattern"),
+            Flag("from", TEXT, "Take the containers of a Docker or Podman engine", refused=True),
             Flag("include-bind", LIST, "Take along a directory of the host that is mounted"),
             _JSON,
             Flag("label", LIST, "Back up containers with a label", short="l"),
@@ -342,6 +343,7 @@ COMMANDS = {
         "[OPTIONS] TARGET[:REF]",
         example="lading backup verify --read-data /backups",
         flags=(
+            Flag("boot", SWITCH, "Restore apart, start, and wait for health", refused=True),
             _JSON,
             _QUIET,
             Flag("read-data", SWITCH, "Read every byte, not only sizes"),
