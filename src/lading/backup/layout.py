@@ -97,6 +97,8 @@ class Layout:
             blob = self._blob(descriptor.digest)
             part.rename(blob)
             fsync_directory(blob.parent)
+        except OSError as error:
+            raise self._unwritable(error) from error
         finally:
             part.unlink(missing_ok=True)
 
@@ -139,7 +141,7 @@ class Layout:
     def _make(self) -> None:
         path = self._path
         if path.is_dir() and not (path / _LAYOUT).exists():
-            others = [each for each in path.iterdir() if each.name not in (_OWN, _BLOBS, _INDEX)]
+            others = [each for each in path.iterdir() if not _is_own(each.name)]
             if others:
                 raise NotALayout(path)
         for folder in (path, self._own, self._blobs, self._blobs / "sha256"):
@@ -181,7 +183,13 @@ class Layout:
 
     def _write_index(self, rows: list[dict[str, Any]]) -> None:
         document = {"schemaVersion": 2, "mediaType": mediatypes.OCI_INDEX, "manifests": rows}
-        write_durably(self._path / _INDEX, encode(document))
+        try:
+            write_durably(self._path / _INDEX, encode(document))
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> Unavailable:
+        return Unavailable(f"{self._path} cannot be written: {error.strerror}")
 
     @contextmanager
     def _locked(self, what: str, how: int) -> Iterator[None]:
@@ -190,7 +198,10 @@ class Layout:
         try:
             file = os.open(self._own / f"{what}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise Unavailable(f"{self._path} cannot be written: {error.strerror}") from error
+            if error.errno == errno.EROFS and how == fcntl.LOCK_SH:
+                yield  # nobody can write there
+                return
+            raise self._unwritable(error) from error
         try:
             try:
                 fcntl.flock(file, how)
@@ -199,6 +210,12 @@ class Layout:
             yield
         finally:
             os.close(file)
+
+
+def _is_own(name: str) -> bool:
+    """Whether a target that is being made has such a file."""
+    being_written = (f".{_INDEX}.", f".{_LAYOUT}.")
+    return name in (_OWN, _BLOBS, _INDEX, _LAYOUT) or name.startswith(being_written)
 
 
 def _tag(row: Mapping[str, Any]) -> str:
