@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from lading.api import body, replies
@@ -23,10 +24,12 @@ from lading.oci.platform import Platform
 _CONDITIONS = frozenset({"not-running", "next-exit", "removed"})
 _PRUNE = frozenset({"until", "label", "label!"})
 _WAIT_STREAMS_SINCE = Version(1, 30)
+_WAIT_WITHOUT_NULL = Version(1, 42)
+_START_INTERVAL_SINCE = Version(1, 44)
 
 
 async def create(call: Call) -> web.StreamResponse:
-    request = await body.read_json(call.request, CreateRequest)
+    request = _for_version(await body.read_json(call.request, CreateRequest), call.version)
     if request == CreateRequest():
         raise Invalid("config cannot be empty in order to create a container")
     name = call.query.text("name") or None
@@ -36,6 +39,14 @@ async def create(call: Call) -> web.StreamResponse:
         call.engine.containers.create, name, request, platform
     )
     return replies.json({"Id": container.id, "Warnings": warnings}, 201)
+
+
+def _for_version(request: CreateRequest, version: Version) -> CreateRequest:
+    """Without what a client of that version cannot have meant."""
+    if request.healthcheck is None or version >= _START_INTERVAL_SINCE:
+        return request
+    check = msgspec.structs.replace(request.healthcheck, start_interval=0)
+    return msgspec.structs.replace(request, healthcheck=check)
 
 
 async def start(call: Call) -> web.StreamResponse:
@@ -90,7 +101,7 @@ async def rename(call: Call) -> web.StreamResponse:
 async def update(call: Call) -> web.StreamResponse:
     changes = await body.read_json(call.request, UpdateRequest)
     warnings = await call.threads.short(call.engine.containers.update, call.params["id"], changes)
-    return replies.json({"Warnings": warnings})
+    return replies.json({"Warnings": list(warnings) or None})
 
 
 async def remove(call: Call) -> web.StreamResponse:
@@ -168,7 +179,8 @@ async def _answer_wait(call: Call, ended: asyncio.Future[tuple[int, str]]) -> we
             return replies.json(_exit(*await ended))
         response = await call.begin(JSON)
         code, error = await ended
-        await response.write(replies.encoded(_exit(code, error)))
+        always = {"Error": None} if call.version < _WAIT_WITHOUT_NULL else {}
+        await response.write(replies.encoded({**always, **_exit(code, error)}))
         return response
 
 

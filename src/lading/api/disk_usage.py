@@ -19,6 +19,7 @@ from lading.errors import Invalid, LadingError
 
 Json = dict[str, Any]
 _KINDS_SINCE = Version(1, 42)
+_WITHOUT_VIRTUAL_SIZE = Version(1, 44)
 
 
 async def disk_usage(call: Call) -> web.StreamResponse:
@@ -27,6 +28,11 @@ async def disk_usage(call: Call) -> web.StreamResponse:
         if kind not in _PARTS:
             raise Invalid(f"unknown object type: {kind[:80]}")
     shown = await call.threads.long(_all, call.engine, kinds or list(_PARTS))
+    if call.version < _WITHOUT_VIRTUAL_SIZE:
+        for row in shown.get("Images", ()):
+            row["VirtualSize"] = row["Size"]
+    if call.version < _KINDS_SINCE:
+        shown["BuilderSize"] = sum(row["Size"] for row in shown["BuildCache"])
     return replies.json(shown)
 
 

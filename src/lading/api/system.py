@@ -7,8 +7,9 @@ from aiohttp import web
 from lading.api import replies
 from lading.api.call import Call
 from lading.api.router import Route
-from lading.api.versions import NEWEST, OLDEST
+from lading.api.versions import NEWEST, OLDEST, Version
 
+_WITHOUT_KERNEL_MEMORY = Version(1, 42)
 _PING = {
     "Builder-Version": "1",
     "Cache-Control": "no-cache, no-store, must-revalidate",
@@ -31,6 +32,8 @@ async def version(call: Call) -> web.StreamResponse:
 
 async def describe(call: Call) -> web.StreamResponse:
     found = await call.threads.short(call.engine.system.describe)
+    if call.version < _WITHOUT_KERNEL_MEMORY:
+        found["KernelMemory"] = False
     return replies.json({**found, "NEventsListener": len(call.edge.feed)})
 
 

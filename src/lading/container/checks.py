@@ -44,6 +44,7 @@ _SYSCTLS = re.compile(r"kernel\.(shm|msg|sem)[a-z_]*|fs\.mqueue\.[a-z_]+|net\.[A
 # Neither a way out of the hierarchy, nor a group that an engine keeps for itself.
 _GROUP = re.compile(r"/?(?!lading-)(?:(?!\.\.?(?:/|$))[^/\0\n]{1,255}/?)+", re.ASCII)
 _RUNTIMES = frozenset({"runc", "crun", "io.containerd.runc.v2"})
+_CPUSET = re.compile(r"[0-9]{1,5}(-[0-9]{1,5})?(,[0-9]{1,5}(-[0-9]{1,5})?)*", re.ASCII)
 _SIZE = re.compile(r"(-1|[0-9]+)([bkmg]?)b?", re.IGNORECASE)
 _FACTORS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
@@ -253,12 +254,16 @@ def _check_cpus(asked: Resources, facts: Facts) -> None:
     )
     _refuse(0 < asked.cpu_quota < 1000, "CPU cfs quota can not be less than 1ms (i.e. 1000)")
     _check_cpuset(asked.cpuset_cpus, facts.cpus)
+    _refuse(
+        bool(asked.cpuset_mems) and not _CPUSET.fullmatch(asked.cpuset_mems),
+        f"Invalid value {asked.cpuset_mems[:80]} for cpuset mems",
+    )
 
 
 def _check_cpuset(text: str, cpus: frozenset[int]) -> None:
     if not text:
         return
-    if not re.fullmatch(r"[0-9]{1,5}(-[0-9]{1,5})?(,[0-9]{1,5}(-[0-9]{1,5})?)*", text):
+    if not _CPUSET.fullmatch(text):
         raise BadOption(f"Invalid value {text[:80]} for cpuset cpus")
     wanted: set[int] = set()
     for part in text.split(","):

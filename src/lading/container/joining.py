@@ -42,6 +42,9 @@ def resolved(host: HostConfig, find: Find) -> HostConfig:
     changes = {}
     for field in _MODES:
         other = joined(getattr(host, field))
+        if other == "":
+            words = field.replace("_", " ")
+            raise Invalid(f"Invalid {words}: invalid container format {_JOIN}<name|id>")
         if other is not None:
             changes[field] = _JOIN + find(other).id
     return msgspec.structs.replace(host, **changes)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
+from lading.container.spelling import spellings
 from lading.errors import Invalid
 
 _IRREGULAR = {
@@ -325,24 +326,29 @@ class ExecStart(_Options, frozen=True):
 def decode(content: bytes, kind: type[T]) -> T:
     """*content*, JSON from a client, as one of the structures above; InvalidOptions."""
     try:
-        return msgspec.convert(_without_nulls(msgspec.json.decode(content)), kind)
+        known = spellings(kind)  # type: ignore[arg-type]  # a type is hashable, whatever mypy says
+        return msgspec.convert(_without_nulls(msgspec.json.decode(content), known), kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidOptions(f"invalid JSON: {error}") from None
     except RecursionError:
         raise InvalidOptions("invalid JSON: nested too deeply") from None
 
 
-def _without_nulls(value: Any, null: Any = None) -> Any:
-    """Leave out what is null, except in maps, where Go makes it the type's zero (*null*)."""
+def _without_nulls(value: Any, known: Mapping[str, str], null: Any = None) -> Any:
+    """Leave out what is null, except in maps, where Go makes it the type's zero (*null*).
+
+    Fields get the spelling by which they are *known*; a map's keys stay as they are.
+    """
     if isinstance(value, list):
-        return [_without_nulls(each) for each in value]
+        return [_without_nulls(each, known) for each in value]
     if not isinstance(value, dict):
         return value
     kept = {}
-    for key, each in value.items():
-        if each is None and null is None:
+    for name, each in value.items():
+        key = known.get(name.lower(), name) if null is None else name
+        if (each is None and null is None) or (key != name and key in value):
             continue
-        each = null if each is None else _without_nulls(each, _MAPS.get(key))
+        each = null if each is None else _without_nulls(each, known, _MAPS.get(key))
         is_word = null is None and key in _LISTS_OR_STRINGS and isinstance(each, str)
         kept[key] = [each] if is_word else each
     return kept

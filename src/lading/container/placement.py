@@ -40,6 +40,7 @@ def completed(asked: HostConfig, facts: Facts) -> HostConfig:
         memory_swap=_memory_swap(asked, facts),
         memory_swappiness=None if asked.memory_swappiness == -1 else asked.memory_swappiness,
         pids_limit=asked.pids_limit if (asked.pids_limit or 0) > 0 else None,
+        oom_kill_disable=None if facts.unified else bool(asked.oom_kill_disable),
         console_size=asked.console_size or [0, 0],
         masked_paths=_paths(asked.masked_paths, MASKED_PATHS, asked),
         readonly_paths=_paths(asked.readonly_paths, READONLY_PATHS, asked),

@@ -137,6 +137,8 @@ class System:
             "Labels": [],
             "IndexServerAddress": "https://index.docker.io/v1/",
             "RegistryConfig": {
+                "AllowNondistributableArtifactsCIDRs": [],
+                "AllowNondistributableArtifactsHostnames": [],
                 "InsecureRegistryCIDRs": ["127.0.0.0/8", "::1/128"],
                 "IndexConfigs": {},
                 "Mirrors": [],
@@ -188,6 +190,7 @@ def _limits(hierarchies: Hierarchies) -> Json:
         "CPUSet": has("cpuset"),
         "PidsLimit": has("pids"),
         "OomKillDisable": has("memory") and not unified,
+        "KernelMemoryTCP": False,
         "CgroupDriver": "cgroupfs",
         "CgroupVersion": "2" if unified else "1",
     }

@@ -125,3 +125,17 @@ def test_what_cannot_be_honoured_is_named(host: dict[str, Any], option: str) -> 
 def test_defaults_are_not_refused(host: dict[str, Any]) -> None:
     asked = read(HostConfig=host, Healthcheck={"Test": ["NONE"]})
     refusals.check(asked.config, asked.host_config)
+
+
+def test_fields_may_be_spelled_in_any_case_as_in_go() -> None:
+    body = (
+        b'{"image":"x","HOSTCONFIG":{"memory":7,"Sysctls":{"Memory":"1"}},"labels":{"Image":"y"}}'
+    )
+    found = decode(body, CreateRequest)
+    assert (found.image, found.host_config.memory) == ("x", 7)
+    assert found.host_config.sysctls == {"Memory": "1"}
+    assert found.labels == {"Image": "y"}  # the user's own names stay
+
+
+def test_the_right_spelling_wins() -> None:
+    assert decode(b'{"image":"wrong","Image":"right"}', CreateRequest).image == "right"
