@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
@@ -42,6 +43,7 @@ class Row:
     ours: float
     theirs: float
     budget: float
+    processor: tuple[float, float] = (0.0, 0.0)  # seconds, ours and theirs
 
     @property
     def ratio(self) -> float:
@@ -108,12 +110,17 @@ class Restic:
         subprocess.run(["restic", "-q", *words], env=self.environment, check=True)
 
 
-def timed(act: Callable[[], object]) -> float:
+def timed(act: Callable[[], object]) -> tuple[float, float]:
+    """Seconds by the clock, with everything flushed, and of processors."""
     os.sync()
-    began = time.monotonic()
+    began, used = time.monotonic(), _processor()
     act()
     os.sync()
-    return time.monotonic() - began
+    return time.monotonic() - began, _processor() - used
+
+
+def _processor() -> float:
+    return sum(os.times()[:4])
 
 
 def fill(data: Path, mebibytes: int) -> None:
@@ -151,19 +158,35 @@ def compare(folder: Path, mebibytes: int) -> list[Row]:
     rows = [row("first backup", ours.backup, theirs.backup, data, 1 / 1.5)]
     rows.append(row("nothing changed", ours.backup, theirs.backup, data, 0.33))
     change(data)
+    time.sleep(0.2)  # what changed in the very moment would be looked at twice
     rows.append(row("1 MiB changed", ours.backup, theirs.backup, data, 0.33))
     print(f"1 MiB changed added {ours.added / MIB:.2f} MiB")
     for side in ("ours-restored", "restic-restored"):
         (folder / side).mkdir()
-    rows.append(Row("restore", timed(lambda: ours.restore(folder / "ours-restored")),
-                    timed(lambda: theirs.restore(folder / "restic-restored")), 1.0))  # fmt: skip
+    rows.append(
+        row(
+            "restore",
+            lambda _: ours.restore(folder / "ours-restored"),
+            lambda _: theirs.restore(folder / "restic-restored"),
+            data,
+            1.0,
+        )
+    )
     print(f"first backup: {mebibytes * MIB / 1e6 / rows[0].ours:.0f} MB/s")
     return rows
 
 
-def row(what: str, ours: Callable[[Path], None], theirs: Callable[[Path], None], data: Path,
-        budget: float) -> Row:  # fmt: skip
-    return Row(what, timed(lambda: ours(data)), timed(lambda: theirs(data)), budget)
+def row(
+    what: str,
+    ours: Callable[[Path], None],
+    theirs: Callable[[Path], None],
+    data: Path,
+    budget: float,
+) -> Row:
+    (our_time, our_use), (their_time, their_use) = (
+        timed(partial(side, data)) for side in (ours, theirs)
+    )
+    return Row(what, our_time, their_time, budget, (our_use, their_use))
 
 
 def main() -> int:
@@ -172,9 +195,11 @@ def main() -> int:
         rows = compare(Path(folder), mebibytes)
     version = subprocess.run(["restic", "version"], capture_output=True, text=True, check=True)
     print(version.stdout.strip())
-    print(f"{'':<18}{'lading s':>10}{'restic s':>10}{'ratio':>8}{'budget':>8}")
+    heads = ("lading s", "restic s", "ratio", "budget", "cpu s", "restic cpu s")
+    print(f"{'':<18}" + "".join(f"{head:>13}" for head in heads))
     for each in rows:
-        told = f"{each.ours:>10.2f}{each.theirs:>10.2f}{each.ratio:>8.2f}{each.budget:>8.2f}"
+        figures = (each.ours, each.theirs, each.ratio, each.budget, *each.processor)
+        told = "".join(f"{figure:>13.2f}" for figure in figures)
         print(f"{each.what:<18}{told}{'' if each.ratio <= each.budget else '  over'}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak memory of this process: {peak:.0f} MiB")

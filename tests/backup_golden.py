@@ -58,7 +58,7 @@ def pack(keys: Keys | None) -> bytes:
     writer = PackWriter(keys, SALT)
     for chunk in coded(keys):
         writer.add(chunk)
-    return bytes(writer.finish())
+    return writer.finish()
 
 
 def slot() -> Slot:

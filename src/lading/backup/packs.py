@@ -69,42 +69,42 @@ def compressor() -> zstandard.ZstdCompressor:
 
 
 class PackWriter:
-    """One pack being filled."""
+    """One pack being filled; sealing it is left to `finish`, which another thread may call."""
 
     def __init__(self, keys: Keys | None, salt: bytes | None = None) -> None:
         self._sealer: Sealer | None = None
-        self._content = bytearray(PLAIN)
+        self._head = PLAIN
         if keys is not None:
             salt = secrets.token_bytes(SALT) if salt is None else salt
             self._sealer = keys.sealer("pack", salt)
-            self._content = bytearray(SEALED + salt)
-        self._rows: list[Row] = []
-
-    @property
-    def size(self) -> int:
-        return len(self._content)
+            self._head = SEALED + salt
+        self._chunks: list[Coded] = []
+        self.size = len(self._head)
 
     @property
     def is_empty(self) -> bool:
-        return not self._rows
+        return not self._chunks
 
     def add(self, chunk: Coded) -> int:
         """The chunk's number in the pack."""
-        number, stored = len(self._rows), chunk.content
-        if self._sealer is not None:
-            stored = self._sealer.seal(number, stored)
-        self._content += stored
-        self._rows.append(Row(chunk.name, len(stored), chunk.size, chunk.coding))
-        return number
+        self._chunks.append(chunk)
+        self.size += len(chunk.content) + (TAG if self._sealer is not None else 0)
+        return len(self._chunks) - 1
 
-    def finish(self) -> bytearray:
-        """The whole pack."""
-        directory = b"".join(_ROW.pack(r.name, r.stored, r.size, r.coding) for r in self._rows)
+    def finish(self) -> bytes:
+        """The whole pack; the chunks are let go."""
+        pieces, rows = [self._head], []
+        for number, chunk in enumerate(self._chunks):
+            stored = chunk.content
+            if self._sealer is not None:
+                stored = self._sealer.seal(number, stored)
+            pieces.append(stored)
+            rows.append(_ROW.pack(chunk.name, len(stored), chunk.size, chunk.coding))
+        self._chunks = []
+        directory = b"".join(rows)
         if self._sealer is not None:
             directory = self._sealer.seal(Sealer.last, directory)
-        self._content += directory
-        self._content += _LENGTH.pack(len(directory))
-        return self._content
+        return b"".join((*pieces, directory, _LENGTH.pack(len(directory))))
 
 
 class PackReader:

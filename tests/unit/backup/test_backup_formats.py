@@ -81,7 +81,7 @@ def pack_of(contents: list[bytes], keys: Keys | None) -> bytes:
     name, writer = namer(keys), PackWriter(keys)
     for content in contents:
         writer.add(code(name(content), content, compressor()))
-    return bytes(writer.finish())
+    return writer.finish()
 
 
 def read(pack: bytes, keys: Keys | None) -> PackReader:
