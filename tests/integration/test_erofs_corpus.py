@@ -230,12 +230,13 @@ def test_a_file_beyond_32_bits(tmp_path: Path) -> None:
     tar = tmp_path / "large.tar"
     member = tarfile.TarInfo("large")
     member.size = size
+    header = member.tobuf(tarfile.PAX_FORMAT)
     with tar.open("wb") as out:
-        out.write(member.tobuf(tarfile.PAX_FORMAT))
+        out.write(header)
         for mark in marks:
-            out.seek(512 + mark)
+            out.seek(len(header) + mark)
             out.write(b"mark")
-        out.truncate(512 + -(-size // 512) * 512 + 1024)
+        out.truncate(len(header) + -(-size // 512) * 512 + 1024)
     driver = Erofs(tmp_path / "layers", tmp_path / "active")
     try:
         seen = checked_mount(driver, tar, tmp_path / "seen") / "large"

@@ -31,6 +31,7 @@ from lading.settings import Settings
 from lading.snapshot.choose import choose, probe
 from lading.store.blobs import BlobStore
 from lading.store.database import Database
+from power import cut
 
 UNSAFE = Path(__file__).parent.parent / "unsafe_daemon.py"
 CUTS = 5
@@ -148,8 +149,7 @@ def working(disk: Path, place: Path, *, unsafe: bool) -> Iterator[tuple[Daemon, 
 def after_a_cut(daemon: Daemon, work: Work, disk: Path, place: Path) -> Iterator[Settings]:
     """The root as a power cut leaves it."""
     os.kill(daemon.pid, signal.SIGSTOP)
-    copy = disk.with_name("copy")
-    subprocess.run(["cp", "--sparse=always", disk, copy], check=True)
+    copy = cut(disk)
     os.kill(daemon.pid, signal.SIGCONT)
     with mounted(copy, place / "after") as root:
         yield Settings(root=root / "root", snapshotter="erofs")

@@ -22,6 +22,7 @@ from lading.oci.digest import Digest
 from lading.snapshot.choose import DRIVERS, probe
 from lading.snapshot.protocol import KeepsTars, LayerNotFound
 from lading.snapshot.trash import at_once
+from power import cut
 from snapshot_child import flood_tar
 from snapshot_host import Host
 from tarball import Tarball
@@ -81,8 +82,7 @@ def after_a_cut(
     child.send_signal(signal.SIGSTOP)
     assert child.stdout is not None
     said = (child.stdout.read() or b"").decode().split()
-    copy = disk.with_name("copy")
-    subprocess.run(["cp", "--sparse=always", disk, copy], check=True)
+    copy = cut(disk)
     child.send_signal(signal.SIGCONT)
     with mounted(copy, place / "after") as root:
         made = root / "lading"
