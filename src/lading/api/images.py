@@ -76,12 +76,17 @@ async def inspect(call: Call) -> web.StreamResponse:
     image, shown = await call.threads.short(inspected, call.engine, call.params["name"])
     if call.version < _WITHOUT_VIRTUAL_SIZE:
         shown["VirtualSize"] = image.size
-    if call.version < _WITHOUT_CONTAINER_CONFIG:
+    if call.version < _WITHOUT_CONTAINER_CONFIG or _is_old_compose(call):
         shown = shapes.with_container_config(shown, image)
     if call.version >= _PLAIN_CONFIG:
         kept = {k: v for k, v in shown["Config"].items() if k not in _OF_CONTAINERS_ONLY}
         shown["Config"] = kept
     return replies.json(shown)
+
+
+def _is_old_compose(call: Call) -> bool:
+    """Whether it asks that speaks the newest version and knows no image without that field."""
+    return call.request.headers.get("User-Agent", "").startswith("docker-compose/1.")
 
 
 def inspected(engine: Engine, ref: str) -> tuple[Image, dict[str, Any]]:
