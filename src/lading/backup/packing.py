@@ -1,7 +1,7 @@
 """Put content into packs at a place: what is there already is not stored again.
 
 Chunks are cut and named by the caller's thread, compressed by as many threads as there are
-processors, and packs are written by one more; the order of chunks is that of the content.
+processors, and packs are written by two more; the order of chunks is that of the content.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lading.oci.digest import Digest
 
 _BATCH = 1024 * 1024  # bytes that a thread compresses at once
 _WAITING = 8 * 1024 * 1024  # bytes that wait to be compressed, at most
-_WRITES = 2  # packs that wait to be written, at most
+_WRITES = 2  # packs that are being written, at most: one is synced while another is hashed
 _MANY = 512  # packs of the first size; those after them are larger
 _LARGE = 64 * 1024 * 1024
 
@@ -62,12 +62,12 @@ class Packing:
         self._load = known
         self._known: dict[bytes, Chunk] | None = None
         self._coders = ThreadPoolExecutor(os.cpu_count() or 1, "backup-zstd")
-        self._writing = ThreadPoolExecutor(1, "backup-pack")
+        self._writing = ThreadPoolExecutor(_WRITES, "backup-pack")
         self._own = threading.local()
         self._batch: list[tuple[Chunk, bytes, bytes]] = []
         self._batched = self._pending = 0
         self._coding: deque[tuple[Future[list[Coded]], list[Chunk], int]] = deque()
-        self._writes: deque[Future[None]] = deque()
+        self._writes: deque[Future[int]] = deque()
         self._pack, self._writer = Pack(), PackWriter(keys)
         self._written = 0
         self.patience = _WAITING  # raised while a container stands still
@@ -94,7 +94,7 @@ class Packing:
         if not self._writer.is_empty:
             self._close_pack()
         while self._writes:
-            self._writes.popleft().result()
+            self.added += self._writes.popleft().result()
 
     def _chunk(self, known: dict[bytes, Chunk], content: memoryview) -> Chunk:
         self.read += len(content)
@@ -136,17 +136,19 @@ class Packing:
 
     def _close_pack(self) -> None:
         while len(self._writes) >= _WRITES or (self._writes and self._writes[0].done()):
-            self._writes.popleft().result()
+            self.added += self._writes.popleft().result()
         self._writes.append(self._writing.submit(self._write, self._pack, self._writer))
         self._pack, self._writer = Pack(), PackWriter(self._keys)
         self._written += 1
 
-    def _write(self, pack: Pack, writer: PackWriter) -> None:
+    def _write(self, pack: Pack, writer: PackWriter) -> int:
+        """Store it; the bytes that were new."""
         content = writer.finish()
         digest = Digest("sha256:" + hashlib.sha256(content).hexdigest())
         kind = media.PACK if self._keys is None else media.PACK_SEALED
         descriptor = Descriptor(kind, digest, len(content))
-        if not self._place.has(descriptor):
-            self._place.add(descriptor, BytesIO(content))
-            self.added += len(content)
         pack.descriptor = descriptor
+        if self._place.has(descriptor):
+            return 0
+        self._place.add(descriptor, BytesIO(content))
+        return len(content)
