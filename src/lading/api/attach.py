@@ -56,7 +56,7 @@ async def serve(
 ) -> None:
     """The log if it is wanted, then the stream if it is."""
     if not call.query.flag("logs"):
-        await _stream(connection, wishes, join)
+        await _stream(call, container, connection, wishes, join)
         return
     wanted = LogWishes(stdout=wishes.stdout, stderr=wishes.stderr, raw=wishes.raw)
     log = LogStream(call, container.id, wanted, None)
@@ -67,15 +67,23 @@ async def serve(
         await log.replay(connection.send)
     finally:
         log.close()
-    await _stream(connection, wishes, join)
+    await _stream(call, container, connection, wishes, join)
 
 
-async def _stream(connection: Link, wishes: Wishes, join: Joining | None) -> None:
+async def _stream(
+    call: Call, container: Container, connection: Link, wishes: Wishes, join: Joining | None
+) -> None:
     """What comes from now on, or from the next start's first byte on."""
     if join:
         bridge = Bridge(connection, wishes)
         join.lead_to(bridge)
-        await bridge.ended
+        await _told(call, container, bridge)
+
+
+async def _told(call: Call, container: Container, bridge: Bridge) -> None:
+    """Wait until it is over; one that detaches is told of."""
+    if await bridge.ended == "detached":
+        await call.threads.short(call.engine.containers.detached, container.id)
 
 
 async def _follow(connection: Link, wishes: Wishes, log: LogStream, join: Joining) -> None:

@@ -73,7 +73,7 @@ async def _start_joined(
             words = f"{error}\r\n".encode()
             connection.transport.write(words if wishes.raw else frame(STDOUT, words))
         else:
-            await _until_over(bridge, ended)
+            await _until_over(call, found.id, bridge, ended)
         connection.transport.close()
     finally:
         cancel()
@@ -91,9 +91,12 @@ async def _watched(call: Call, exec_id: str) -> tuple[asyncio.Event, Callable[[]
     return ended, await call.threads.short(call.engine.execs.watch, exec_id, tell)
 
 
-async def _until_over(bridge: Bridge, ended: asyncio.Event) -> None:
-    if await bridge.ended == "ended":
+async def _until_over(call: Call, exec_id: str, bridge: Bridge, ended: asyncio.Event) -> None:
+    reason = await bridge.ended
+    if reason == "ended":
         await ended.wait()
+    elif reason == "detached":
+        await call.threads.short(call.engine.execs.detached, exec_id)
 
 
 def _wishes(config: ExecConfig) -> Wishes:

@@ -176,6 +176,11 @@ class Execs:
             raise Conflict(f"exec process is not started: {exec_id}")
         conmon.resize(self._places.exec_bundle(exec_id), rows, columns)
 
+    def detached(self, exec_id: str) -> None:
+        """A client has left by its keys; the process goes on."""
+        container = self._roster.find(self._slot(exec_id).exec.container_id).container
+        self._announcer.tell(container, "exec_detach", execID=exec_id)
+
     def kill(self, exec_id: str, signum: int) -> None:
         """Signal its process; nothing where that has ended, or has not begun."""
         exec_ = self._slot(exec_id).exec

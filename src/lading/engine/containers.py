@@ -15,6 +15,7 @@ from lading.container.record import Container
 from lading.container.waiting import Cancel, OnEnd, OnSocket
 from lading.container.watching import NotRunning
 from lading.engine.crew import Crew
+from lading.events import Bus
 from lading.layer.change import Change
 from lading.layer.pack import Output
 from lading.linux.cgroups import Group
@@ -28,8 +29,8 @@ class Containers:
     *ref* is an ID, a name or the unique beginning of an ID; ContainerNotFound otherwise.
     """
 
-    def __init__(self, crew: Crew, runtime: Runtime) -> None:
-        self._crew, self._runtime = crew, runtime
+    def __init__(self, crew: Crew, runtime: Runtime, bus: Bus) -> None:
+        self._crew, self._runtime, self._bus = crew, runtime, bus
 
     def list(self) -> Sequence[Container]:
         """All of them, the newest first."""
@@ -79,7 +80,9 @@ class Containers:
         self._crew.clearer.remove(ref, force=force, volumes=volumes)
 
     def prune(self, filters: Mapping[str, Sequence[str]]) -> tuple[Sequence[str], int]:
-        return self._crew.clearer.prune(filters, lambda each: self.sizes(each.id).rw)
+        ids, size = self._crew.clearer.prune(filters, lambda each: self.sizes(each.id).rw)
+        self._bus.publish("container", "prune", "", {"reclaimed": str(size)})
+        return ids, size
 
     # Their streams and processes.
 
@@ -87,10 +90,17 @@ class Containers:
         return self._crew.watcher.watch(ref, condition, tell)
 
     def attach(self, ref: str, on_socket: OnSocket) -> Cancel:
-        return self._crew.watcher.attach(ref, on_socket)
+        cancel = self._crew.watcher.attach(ref, on_socket)
+        self._crew.tell(ref, "attach")
+        return cancel
+
+    def detached(self, ref: str) -> None:
+        """A client has left by its keys; the container goes on."""
+        self._crew.tell(ref, "detach")
 
     def resize(self, ref: str, rows: int, columns: int) -> None:
         self._crew.watcher.resize(ref, rows, columns)
+        self._crew.tell(ref, "resize", height=str(rows), width=str(columns))
 
     def log_files(self, ref: str) -> Sequence[Path]:
         return self._crew.logs.files(self.get(ref))
@@ -103,7 +113,9 @@ class Containers:
         container = self.get(ref)
         if not container.running:
             raise NotRunning(container.id)
-        return processes.table(self.group(container.id).processes(), arguments)
+        table = processes.table(self.group(container.id).processes(), arguments)
+        self._crew.tell(container.id, "top")
+        return table
 
     # Their files.
 
@@ -114,6 +126,7 @@ class Containers:
         return self._crew.files.changes(ref)
 
     def export(self, ref: str, out: Output) -> None:
+        self._crew.tell(ref, "export")
         self._crew.files.export(ref, out)
 
     def archive_stat(self, ref: str, path: str) -> PathStat:
@@ -121,6 +134,7 @@ class Containers:
 
     def archive_get(self, ref: str, path: str, out: Output, *, on_stat: OnStat) -> None:
         self._crew.files.get(ref, path, out, on_stat=on_stat)
+        self._crew.tell(ref, "archive-path", path=path)
 
     def archive_put(
         self,
@@ -138,6 +152,7 @@ class Containers:
             no_overwrite_dir_non_dir=no_overwrite_dir_non_dir,
             copy_uid_gid=copy_uid_gid,
         )
+        self._crew.tell(ref, "extract-to-dir", path=path)
 
     def commit(self, ref: str, request: CommitRequest) -> Committed:
         return self._crew.committer.commit(ref, request)

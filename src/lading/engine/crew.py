@@ -178,6 +178,10 @@ class Crew:
         )
         return Backups(origin, destination, database)
 
+    def tell(self, ref: str, action: str, **attributes: str) -> None:
+        """Publish that something was done with a container which nobody else tells of."""
+        self._announcer.tell(self.roster.find(ref).container, action, **attributes)
+
     def _has_ended(self, slot: Slot, launched: Launched) -> None:
         self.control.has_ended(slot, launched)
 

@@ -60,7 +60,7 @@ class Engine:
         )
         self._crew = Crew(ground, roster)
         self.backups = self._crew.backups(ground, self._database)
-        self.containers = Containers(self._crew, runtime)
+        self.containers = Containers(self._crew, runtime, self.bus)
         self.execs = self._crew.execs
         self.images = Images(self.library, roster, self._crew.creator.is_using)
         self.sharing = Sharing(self.library, Remotes(lambda: _registries(settings)))

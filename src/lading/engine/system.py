@@ -31,7 +31,7 @@ _PLUGINS: Mapping[str, Any] = {
     "Volume": ["local"],
     "Network": ["bridge", "host", "null"],
     "Authorization": None,
-    "Log": ["json-file", "none"],
+    "Log": ["json-file", "local", "none"],
 }
 _NO_SWARM: Mapping[str, Any] = {
     "NodeID": "",

@@ -56,6 +56,10 @@ def save(library: Library, names: Sequence[str], out: BinaryIO) -> None:
         for each in chosen:
             transfer.copy(LibrarySource(library), target, each.image.manifest.descriptor)
         target.finish(chosen)
+    for each in chosen:
+        image = str(each.image.id)
+        name = each.names[0].familiar if each.names else image
+        library.bus.publish("image", "save", image, {"name": name})
 
 
 def choose(library: Library, names: Iterable[str]) -> list[Chosen]:
