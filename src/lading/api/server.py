@@ -22,6 +22,7 @@ from lading.errors import Invalid
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_LINE = 64 * 1024
+_BODY_AHEAD = 1024 * 1024  # read before the handler asks: less is stop and go for a large body
 _MOST_FIELDS = 1000
 
 
@@ -92,5 +93,6 @@ def make_server(edge: Edge, routes: Iterable[Route]) -> web.Server:
         auto_decompress=False,
         max_line_size=_LONGEST_LINE,
         max_field_size=_LONGEST_LINE,
+        read_bufsize=_BODY_AHEAD,
         loop=asyncio.get_running_loop(),
     )
