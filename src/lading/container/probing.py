@@ -86,7 +86,8 @@ class Prober:
 
     def close(self) -> None:
         """Look after nobody; whoever comes next goes on."""
-        self._workers.shutdown(wait=False, cancel_futures=True)
+        self._watches.clear()
+        self._workers.shutdown(wait=True, cancel_futures=True)
 
     def _heard(self, event: Event) -> None:
         if event.kind != "container":

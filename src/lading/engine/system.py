@@ -146,6 +146,9 @@ class System:
             "HttpProxy": "",
             "HttpsProxy": "",
             "NoProxy": "",
+            "FirewallBackend": {"Driver": "nftables", "Info": []},
+            "CDISpecDirs": [],
+            "ProductLicense": "",
             "GenericResources": None,
             "Isolation": "",
         }
