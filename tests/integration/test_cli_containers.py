@@ -89,6 +89,16 @@ class TestStopping:
         assert lading.out("wait", "killed") == "137"
         assert "invalid signal" in lading("kill", "-s", "NOPE", "killed", check=1).stderr.lower()
 
+    def test_restart_keeps_what_would_go_at_its_end(self, lading: Story) -> None:
+        lading("run", "-d", "--rm", "--name", "brief", "-v", "/kept", "busybox", "sleep", "100")
+        lading("exec", "brief", "touch", "/kept/mark", "/mark")
+        lading("restart", "-t", "0", "brief")
+        assert lading.field("brief", "{{.State.Running}}") == "true"
+        lading("exec", "brief", "ls", "/kept/mark", "/mark")
+        lading("stop", "-t", "0", "brief")
+        eventually(lambda: "brief" not in lading.out("ps", "-a"))
+        assert not lading.out("volume", "ls", "-q")
+
     def test_restart_gives_another_process(self, lading: Story) -> None:
         ready(lading, "again", TRAP)
         before = lading.field("again", "{{.State.Pid}}")

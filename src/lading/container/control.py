@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 from lading.container import health, restarts, signals
@@ -99,11 +101,13 @@ class Control:
     def restart(
         self, ref: str, *, timeout: int | None = None, signal_name: str | None = None
     ) -> None:
-        """Stop it if it runs, and start it."""
-        container = self._roster.find(ref).container
-        self.stop(container.id, timeout=timeout, signal_name=signal_name)
-        self.start(container.id)
-        self._announcer.tell(self._roster.find(container.id).container, "restart")
+        """Stop it if it runs, and start it; one that removes itself at its end stays."""
+        slot = self._roster.find(ref)
+        container = slot.container
+        with _staying(slot):
+            self.stop(container.id, timeout=timeout, signal_name=signal_name)
+            self.start(container.id)
+        self._announcer.tell(slot.container, "restart")
 
     def pause(self, ref: str) -> None:
         """Freeze its processes; WrongState."""
@@ -219,6 +223,18 @@ class Control:
     def _after(self, slot: Slot, action: Action) -> State:
         container = slot.container
         return after(container.state.status, action, container.id, container.name)
+
+
+@contextmanager
+def _staying(slot: Slot) -> Iterator[None]:
+    """Its end is not its removal, for as long as the context lasts."""
+    with slot.lock:
+        slot.stays += 1
+    try:
+        yield
+    finally:
+        with slot.lock:
+            slot.stays -= 1
 
 
 def _end_of(slot: Slot) -> threading.Event:

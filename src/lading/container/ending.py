@@ -82,7 +82,7 @@ class Ender:
         if restart:
             ended = ended.with_state(status=after(ended.state.status, Action.WAIT))
         self._tell(ended)
-        if container.host.auto_remove and not restart:
+        if container.host.auto_remove and not (restart or slot.stays):
             self._remover.forget(slot, ended, volumes=True)
         else:
             self._roster.keep(slot, ended)

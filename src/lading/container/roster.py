@@ -56,6 +56,7 @@ class Slot:
         self.lock = threading.RLock()
         self.waiting = Waiting()
         self.removed = False
+        self.stays = 0  # how many are about to start it again: it does not remove itself then
         self.restart_pause = 0.0  # seconds that the last restart was put off by
         self.cancel_restart: Callable[[], None] = _nothing
 
