@@ -258,7 +258,8 @@ class Library:
         freed = 0
         for row in self.list():
             with self._guard:
-                if chosen.takes(row) and not users(row.id):
+                unchanged = row.tags == _tags(self.names(row.id))  # named or removed meanwhile
+                if unchanged and chosen.takes(row) and not users(row.id):
                     steps, size = self._carry_out(row.id, Plan(tuple(self.names(row.id)), True))
                     gone += steps
                     freed += size

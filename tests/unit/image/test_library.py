@@ -97,6 +97,20 @@ def test_prune_takes_what_has_no_name(box: Box) -> None:
     assert [row.id for row in box.library.list()] == [kept.id]
 
 
+def test_prune_leaves_what_gets_a_name_meanwhile(box: Box) -> None:
+    images = [add(box, layer(text)) for text in ("first", "second", "named")][:2]
+
+    def name_the_other(image: Digest) -> list[User]:
+        for other in images:
+            if other.id != image:
+                box.library.tag(other.id, Reference.parse("kept:1"))
+        return []
+
+    gone, _ = box.library.prune({}, name_the_other)
+    kept = box.library.resolve("kept:1")
+    assert [Deleted(image.id) in gone for image in images] == [image != kept for image in images]
+
+
 def test_the_list_tells_sizes_and_what_is_shared(box: Box) -> None:
     add(box, large_layer(), layer("a"), tags=["a:1"])
     add(box, large_layer(), tags=["b:1"])
