@@ -115,6 +115,11 @@ class TestUse:
             host.volumes.remove("data", users=host.stowage.users)
         assert host.volumes.prune({"all": ["1"]}, users=host.stowage.users) == ([], 0)
 
+    def test_an_anonymous_one_stays_while_its_container_is_made(self, host: ContainerHost) -> None:
+        with host.stowage.claimed([MountPoint("volume", "/srv")]) as (point,):
+            assert host.volumes.prune({}, users=host.stowage.users) == ([], 0)
+            assert host.volumes.get(point.name or "").anonymous
+
     def test_what_a_failed_creation_made_goes(self, host: ContainerHost) -> None:
         host.volumes.create("before")
         points = [MountPoint("volume", f"/{name}", name=name) for name in ("before", "made")]

@@ -15,6 +15,7 @@ from pathlib import Path
 from lading.container.claims import Claims
 from lading.errors import LadingError, NotFound
 from lading.runtime import mounts as runtime
+from lading.volume.names import random_name
 from lading.volume.points import check_source
 from lading.volume.values import MountPoint
 from lading.volume.volumes import Volumes
@@ -46,9 +47,10 @@ class Stowage:
         When the context ends in an error, the volumes made here are removed again; until it
         ends they cannot be removed by others.
         """
-        names = {point.name for point in points if point.kind == "volume" and point.name}
-        with ExitStack() as undo, self._claims.claim(names):
-            yield [self._claimed(point, undo) for point in points]
+        # Anonymous ones are named before they are made, so that no prune takes them meanwhile.
+        names = [(point.name or random_name()) if _is_volume(point) else "" for point in points]
+        with ExitStack() as undo, self._claims.claim(filter(None, names)):
+            yield [self._claimed(*pair, undo) for pair in zip(points, names, strict=True)]
             undo.pop_all()
 
     def load(
@@ -63,34 +65,35 @@ class Stowage:
     def unload(self, points: Sequence[MountPoint]) -> None:
         """The container uses its volumes no more."""
         for point in points:
-            if point.kind == "volume" and point.name:
+            if _is_volume(point) and point.name:
                 self._release(point.name)
 
     def discard(self, points: Sequence[MountPoint]) -> None:
         """Remove the anonymous volumes among *points* that no container uses any more."""
         for point in points:
-            if point.kind == "volume" and point.name:
+            if _is_volume(point) and point.name:
                 self._discard(point.name)
 
     def source(self, point: MountPoint) -> Path | None:
         """Where a volume's or a bind's content lies on this host; None for others."""
         if point.kind == "bind":
             return Path(point.source)
-        if point.kind == "volume" and point.name:
+        if _is_volume(point) and point.name:
             return self._volumes.source(self._volumes.get(point.name), point.subpath)
         return None
 
-    def _claimed(self, point: MountPoint, undo: ExitStack) -> MountPoint:
+    def _claimed(self, point: MountPoint, name: str, undo: ExitStack) -> MountPoint:
         if point.kind == "bind":
             check_source(point)
-        if point.kind != "volume":
+        if not _is_volume(point):
             return point
-        existed = point.name is not None and self._exists(point.name)
+        existed = self._exists(name)
         volume = self._volumes.create(
-            point.name,
+            name,
             labels=dict(point.labels),
             driver=point.driver or "local",
             options=dict(point.driver_options),
+            anonymous=not point.name,
         )
         if not existed:
             undo.callback(self._remove, volume.name)
@@ -135,6 +138,10 @@ class Stowage:
                 self._volumes.remove(name, users=self.users)
         except LadingError as error:
             _LOG.debug("volume %s stays: %s", name, error)
+
+
+def _is_volume(point: MountPoint) -> bool:
+    return point.kind == "volume"
 
 
 def _bind(point: MountPoint, source: str) -> runtime.MountPoint:

@@ -132,12 +132,16 @@ class Volumes:
         labels: Mapping[str, str] | None = None,
         driver: str = _DRIVER,
         options: Mapping[str, str] | None = None,
+        *,
+        anonymous: bool = False,
     ) -> Volume:
-        """A new volume, durable on return, or the one that has the *name*; None is anonymous.
+        """A new volume, durable on return, or the one that has the *name*.
 
+        One that is *anonymous* may bring its name; without a name it always is.
         InvalidVolumeName, UnknownDriver, Unsupported and Invalid for options.
         """
         chosen = random_name() if name is None else check_name(name)
+        anonymous = anonymous or name is None
         if driver not in ("", "default", _DRIVER):
             raise UnknownDriver(driver)
         with self._lock:
@@ -145,8 +149,8 @@ class Volumes:
             if record is not None:
                 return self._volume(chosen, record)
             _check_options(options or {})
-            own = {ANONYMOUS: ""} if name is None else {}
-            record = _VolumeRecord(time.time_ns(), {**(labels or {}), **own}, name is None)
+            own = {ANONYMOUS: ""} if anonymous else {}
+            record = _VolumeRecord(time.time_ns(), {**(labels or {}), **own}, anonymous)
             self._make(self._folder / chosen)
             self._records.put(chosen, record)
         self._tell("create", chosen)
