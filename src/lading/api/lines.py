@@ -7,6 +7,7 @@ latest state of each bar is kept.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -17,6 +18,8 @@ from aiohttp import web
 
 from lading.api.call import Call
 from lading.api.replies import JSON, message_of, status_of
+
+_LOG = logging.getLogger(__name__)
 
 Emit = Callable[[dict[str, Any]], None]
 _SPACING = 0.1  # seconds between two states of one bar
@@ -103,10 +106,21 @@ async def stream_lines(
     work = asyncio.ensure_future(call.threads.long(job, feed.emit))
     work.add_done_callback(lambda _: feed.close())
     response: web.StreamResponse | None = None
-    async for batch in feed.batches():
-        response = response or await call.begin(content_type)
-        await response.write(batch)
+    try:
+        async for batch in feed.batches():
+            response = response or await call.begin(content_type)
+            await response.write(batch)
+    except BaseException:  # the client has gone, and cannot be told how the job ends
+        work.add_done_callback(_note)
+        raise
     return await _end(call, work, response, content_type)
+
+
+def _note(work: asyncio.Future[None]) -> None:
+    """Log the end of a job that nobody waits for."""
+    error = None if work.cancelled() else work.exception()
+    if error is not None:
+        _LOG.info("a job ended without its client: %s", message_of(error))
 
 
 async def _end(

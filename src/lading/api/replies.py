@@ -5,6 +5,7 @@ The one table that turns a kind of error into a status lives here.
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +18,10 @@ from lading.api.versions import NEWEST
 
 _LOG = logging.getLogger(__name__)
 JSON = "application/json"
+_FULL = (
+    "no space left on device (lading system df shows what takes how much, "
+    "lading system prune frees what is not in use)"
+)
 HEADERS: Mapping[str, str] = {
     "Api-Version": str(NEWEST),
     "Docker-Experimental": "false",
@@ -84,6 +89,9 @@ def message_of(error: BaseException) -> str:
     """What a client is told about *error*; the unexpected is logged with its traceback."""
     if isinstance(error, errors.LadingError):
         return printable(str(error))
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        _LOG.error("the disk is full: %s", error)
+        return _FULL
     _LOG.error("an unexpected error", exc_info=error)
     return printable(f"internal error: {type(error).__name__}: {error}")
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import gc
 import hashlib
 import json
+import logging
+import os
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -45,6 +49,8 @@ async def body(call: Call) -> web.StreamResponse:
 
 async def fails(call: Call) -> web.StreamResponse:
     kinds = {"c": Conflict, "d": Denied, "n": NotFound, "u": Unsupported, "a": Unavailable}
+    if call.params["kind"] == "f":
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     raise kinds.get(call.params["kind"], RuntimeError)("it is \udcff so")
 
 
@@ -91,6 +97,11 @@ async def progress(call: Call) -> web.StreamResponse:
         emit({"stream": "done"})
 
     return await stream_lines(call, work)
+
+
+async def counted(call: Call) -> web.StreamResponse:
+    async with body_of(call.request) as content:
+        return await stream_lines(call, lambda emit: emit({"bytes": len(content.read())}))
 
 
 class Echo:
@@ -147,6 +158,7 @@ ROUTES = (
     Route("POST", "/refused", refuses_upload),
     Route("GET", "/download", download),
     Route("GET", "/progress", progress),
+    Route("POST", "/counted", counted),
     Route("POST", "/echo", echo),
     Route("GET", "/waits", waits),
 )
@@ -242,6 +254,7 @@ def test_a_path_finds_its_handler(tmp_path: Path, path: str, name: str, version:
         ("GET /fail/u", 501, "it is"),
         ("GET /fail/a", 503, "it is"),
         ("GET /fail/x", 500, "internal error"),
+        ("GET /fail/f", 500, "no space left on device (lading system df"),
         ("GET /body?" + "&".join(f"a{n}=" for n in range(2000)), 400, "bad query"),
     ],
 )
@@ -341,6 +354,23 @@ def test_progress_comes_as_lines_and_ends_with_the_last_state(tmp_path: Path) ->
 def test_a_job_that_fails_at_once_fails_the_request(tmp_path: Path) -> None:
     [(status, _, content)] = ask(tmp_path, request("GET /progress?early=1"))
     assert (status, json.loads(content)) == (404, {"message": "no such thing"})
+
+
+def test_a_client_that_goes_in_mid_job_is_one_line_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def conversation(r: asyncio.StreamReader, w: asyncio.StreamWriter) -> None:
+        w.write(b"POST /counted HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc")
+        await asyncio.sleep(0.1)
+        w.close()
+        while "ended without its client" not in caplog.text:
+            await asyncio.sleep(0.01)
+        gc.collect()  # asyncio complains of a lost exception when it is deleted
+
+    with caplog.at_level(logging.INFO):
+        talk(tmp_path, conversation)
+    assert "client went away" in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 def test_a_job_that_fails_later_says_so_in_its_last_line(tmp_path: Path) -> None:
