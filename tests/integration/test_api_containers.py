@@ -42,6 +42,24 @@ def test_stop_sends_the_stop_signal_and_kills_at_last(daemon: Daemon) -> None:
     assert daemon.exit_code(stubborn) == 137
 
 
+def test_many_that_wait_for_an_end_hold_up_no_start(daemon: Daemon) -> None:
+    stubborn = daemon.run_ready("trap '' TERM; echo ready; while :; do sleep 0.05; done")
+    stops = [
+        threading.Thread(
+            target=daemon.client.post, args=[f"/containers/{stubborn}/stop"], kwargs={"t": 4}
+        )
+        for _ in range(80)
+    ]
+    for stop in stops:
+        stop.start()
+    began = time.monotonic()
+    daemon.run("true")
+    took = time.monotonic() - began
+    for stop in stops:
+        stop.join()
+    assert took < 3
+
+
 def test_kill_sends_what_it_is_told(daemon: Daemon) -> None:
     container = daemon.run_ready("trap 'exit 9' USR1; echo ready; while :; do sleep 0.05; done")
     assert daemon.client.post(f"/containers/{container}/kill", signal="USR1").status == 204

@@ -50,7 +50,7 @@ def _for_version(request: CreateRequest, version: Version) -> CreateRequest:
 
 
 async def start(call: Call) -> web.StreamResponse:
-    began = await call.threads.waiting(call.engine.containers.start, call.params["id"])
+    began = await call.threads.starting(call.engine.containers.start, call.params["id"])
     return replies.empty(204 if began else 304)
 
 

@@ -66,7 +66,7 @@ async def _start_joined(
         bridge = Bridge(connection, wishes)
         join.lead_to(bridge)
         try:
-            await call.threads.waiting(
+            await call.threads.starting(
                 call.engine.execs.start, found.id, join.arrived, console_size=size
             )
         except LadingError as error:

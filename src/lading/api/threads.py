@@ -1,7 +1,7 @@
 """The threads that synchronous engine calls run in, so that the event loop never waits.
 
-Three pools, so that one kind of work cannot starve another: *short* calls, calls that
-*wait* for a container to stop, and *long* jobs that move whole images.
+Four pools, so that one kind of work cannot starve another: *short* calls, *starts* of
+processes, calls that *wait* for a container to stop, and *long* jobs that move whole images.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 _SHORT = 16
+_STARTING = 16
 _WAITING = 64
 _LONG = 8
 
@@ -24,12 +25,17 @@ class Threads:
 
     def __init__(self) -> None:
         self._short = ThreadPoolExecutor(_SHORT, "api-short")
+        self._starting = ThreadPoolExecutor(_STARTING, "api-start")
         self._waiting = ThreadPoolExecutor(_WAITING, "api-wait")
         self._long = ThreadPoolExecutor(_LONG, "api-long")
 
     async def short(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The result of a call that takes milliseconds."""
         return await _run(self._short, partial(call, *args, **kwargs))
+
+    async def starting(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result of a call that starts a process: it waits for none to end."""
+        return await _run(self._starting, partial(call, *args, **kwargs))
 
     async def waiting(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The result of a call that may wait for a process, such as stop."""
@@ -41,7 +47,7 @@ class Threads:
 
     def close(self) -> None:
         """Take no more work; what runs is left to end by itself."""
-        for pool in (self._short, self._waiting, self._long):
+        for pool in (self._short, self._starting, self._waiting, self._long):
             pool.shutdown(wait=False, cancel_futures=True)
 
 
