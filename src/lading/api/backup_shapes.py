@@ -43,6 +43,7 @@ class CreateBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     include_binds: list[str] = []
     exclude: list[str] = []
     secret: SecretBody | None = None
+    logins: dict[str, dict[str, str]] = {}
 
 
 class TargetBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -56,6 +57,7 @@ class TargetBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     dry_run: bool = False
     keep: dict[str, int] = {}
     secret: SecretBody | None = None
+    logins: dict[str, dict[str, str]] = {}
 
 
 class RestoreBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -71,6 +73,7 @@ class RestoreBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     volumes: dict[str, str] = {}
     networks: dict[str, str] = {}
     secret: SecretBody | None = None
+    logins: dict[str, dict[str, str]] = {}
 
 
 def secret_of(body: SecretBody | None) -> Secret | None:

@@ -40,7 +40,7 @@ async def create(call: Call) -> web.StreamResponse:
         binds=tuple(asked.include_binds),
         exclude=tuple(asked.exclude),
     )
-    location, secret = Location.parse(asked.target), shapes.secret_of(asked.secret)
+    location, secret = Location.parse(asked.target, asked.logins), shapes.secret_of(asked.secret)
 
     def work(emit: Emit) -> None:
         backups = call.engine.backups
@@ -80,7 +80,7 @@ async def restore(call: Call) -> web.StreamResponse:
 async def list_(call: Call) -> web.StreamResponse:
     """What a target holds, the oldest first."""
     asked = await _read(call, TargetBody)
-    location, secret = Location.parse(asked.target), shapes.secret_of(asked.secret)
+    location, secret = Location.parse(asked.target, asked.logins), shapes.secret_of(asked.secret)
     found = await call.threads.long(call.engine.backups.holding, location, secret)
     rows = [shapes.row(location, each) for each in found.backups]
     return replies.json({"backups": rows, "warnings": found.warnings})
@@ -88,7 +88,7 @@ async def list_(call: Call) -> web.StreamResponse:
 
 async def show(call: Call) -> web.StreamResponse:
     asked = await _read(call, TargetBody)
-    location, tag = split(asked.ref)
+    location, tag = split(asked.ref, asked.logins)
     secret = shapes.secret_of(asked.secret)
     found = await call.threads.long(call.engine.backups.show, location, secret, tag)
     return replies.json(shapes.whole(location, found))
@@ -96,7 +96,7 @@ async def show(call: Call) -> web.StreamResponse:
 
 async def files(call: Call) -> web.StreamResponse:
     asked = await _read(call, TargetBody)
-    location, tag = split(asked.ref)
+    location, tag = split(asked.ref, asked.logins)
     secret = shapes.secret_of(asked.secret)
     found = await call.threads.long(call.engine.backups.files, location, secret, tag)
     return replies.json([shapes.file(each) for each in found])
@@ -105,7 +105,7 @@ async def files(call: Call) -> web.StreamResponse:
 async def cat(call: Call) -> web.StreamResponse:
     """One file's bytes; the request fails where the first of them cannot be had."""
     asked = await _read(call, TargetBody)
-    location, tag = split(asked.ref)
+    location, tag = split(asked.ref, asked.logins)
     secret = shapes.secret_of(asked.secret)
 
     def write(out: BinaryIO) -> None:
@@ -117,7 +117,7 @@ async def cat(call: Call) -> web.StreamResponse:
 
 async def diff(call: Call) -> web.StreamResponse:
     asked = await _read(call, TargetBody)
-    old, new = split(asked.ref), split(asked.other)
+    old, new = (split(each, asked.logins) for each in (asked.ref, asked.other))
     secret = shapes.secret_of(asked.secret)
     found = await call.threads.long(call.engine.backups.diff, old, new, secret)
     return replies.json(shapes.differences(found))
@@ -143,7 +143,7 @@ async def prune(call: Call) -> web.StreamResponse:
     for name in asked.keep:
         if name not in _KEEPS:
             raise Invalid(f"no such kind of backups to keep: {name[:80]!r}")
-    location, secret = Location.parse(asked.target), shapes.secret_of(asked.secret)
+    location, secret = Location.parse(asked.target, asked.logins), shapes.secret_of(asked.secret)
     found = await call.threads.long(
         call.engine.backups.prune, location, secret, Policy(**asked.keep), dry_run=asked.dry_run
     )
@@ -152,7 +152,7 @@ async def prune(call: Call) -> web.StreamResponse:
 
 async def unpack(call: Call) -> web.StreamResponse:
     asked = await _read(call, TargetBody)
-    location, tag = split(asked.ref)
+    location, tag = split(asked.ref, asked.logins)
     folder = Path(asked.path)
     if not folder.is_absolute():
         raise Invalid(f"an absolute path is wanted: {asked.path[:200]!r}")
@@ -163,8 +163,8 @@ async def unpack(call: Call) -> web.StreamResponse:
 
 async def copy(call: Call) -> web.StreamResponse:
     asked = await _read(call, TargetBody)
-    location, tag = split(asked.ref)
-    to, secret = Location.parse(asked.target), shapes.secret_of(asked.secret)
+    location, tag = split(asked.ref, asked.logins)
+    to, secret = Location.parse(asked.target, asked.logins), shapes.secret_of(asked.secret)
     added = await call.threads.long(call.engine.backups.copy, location, secret, tag, to)
     return replies.json({"ref": to.ref(tag), "added": added})
 
@@ -172,9 +172,9 @@ async def copy(call: Call) -> web.StreamResponse:
 def _meant(asked: TargetBody | RestoreBody) -> tuple[Location, list[str]]:
     """One backup, or all of a target: no tags."""
     if asked.ref:
-        location, tag = split(asked.ref)
+        location, tag = split(asked.ref, asked.logins)
         return location, [tag]
-    return Location.parse(asked.target), []
+    return Location.parse(asked.target, asked.logins), []
 
 
 async def _read(call: Call, kind: type[T]) -> T:

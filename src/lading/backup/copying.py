@@ -12,15 +12,16 @@ from lading.backup.place import Place
 from lading.errors import Conflict, Unsupported
 from lading.image import transfer
 from lading.oci.descriptor import Descriptor
+from lading.registry.remotes import Remotes
 
 
-def copy(depot: Depot, tag: str, to: Location) -> int:
+def copy(depot: Depot, tag: str, to: Location, *, remotes: Remotes | None = None) -> int:
     """Copy the backup *tag* to another target, made if need be; the bytes that were new there.
 
     Both targets are plain, or both have the same key.  Unsupported otherwise.
     """
     backup = depot.get(tag)
-    place = to.open(make=True)
+    place = to.open(make=True, remotes=remotes)
     with depot.place.held(), place.held():
         _match(depot, place, to)
         subject = subject_of(backup.manifest)

@@ -26,6 +26,7 @@ from lading.oci.descriptor import Descriptor
 from lading.oci.digest import Digest
 from lading.oci.documents import MOST_BYTES, encode
 from lading.oci.manifest import Manifest
+from lading.registry.remotes import Remotes
 
 MOST_BILL = 256 * 1024 * 1024
 MOST_TREE = 1024 * 1024 * 1024
@@ -135,9 +136,15 @@ class Depot:
         def change(tags: Mapping[str, Descriptor]) -> Mapping[str, Descriptor]:
             for tag in backups.keys() & tags.keys():
                 raise Conflict(f"a backup called {tag} was made meanwhile: try again")
+            self._stay(tags.get(targets.TAG))
             return backups
 
         self.place.rename(change, media.BACKUP)
+
+    def _stay(self, now: Descriptor | None) -> None:
+        """Conflict where two made the target at once, and it is the other's: its keys differ."""
+        if now is None or read_target(self.place, now).id != self.document.id:
+            raise Conflict(f"{self.location.text} was made by another meanwhile: try again")
 
     def _add_chunks(
         self, descriptor: Descriptor, found: dict[bytes, Chunk], name: Callable[[Any], bytes]
@@ -168,12 +175,14 @@ class Depot:
         return Stored(tag, descriptor, manifest, bill)
 
 
-def open_depot(location: Location, secret: Secret | None, *, make: bool = False) -> Depot:
+def open_depot(
+    location: Location, secret: Secret | None, *, make: bool = False, remotes: Remotes | None = None
+) -> Depot:
     """The target; where it is new and *make* is set it is made, encrypted if a *secret* is given.
 
     NoSuchTarget, NotALayout, SecretWanted, WrongSecret, NotEncrypted, Corrupt.
     """
-    place = location.open(make=make)
+    place = location.open(make=make, remotes=remotes)
     with place.held():
         found = place.names().get(targets.TAG)
         if found is None and not make:

@@ -38,7 +38,7 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 class NotALayout(Conflict):
     """Raised for a directory that holds something else."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | str) -> None:
         super().__init__(
             f"{path} is not a backup target: it is not empty, and holds no OCI layout; "
             "name another directory, it is made when it is missing"
@@ -48,14 +48,23 @@ class NotALayout(Conflict):
 class NoSuchTarget(NotFound):
     """Raised where a target is to be read that does not exist."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | str) -> None:
         super().__init__(f"no such backup target: {path}")
+
+
+class KeptByNames(Conflict):
+    """Raised where a directory is changed that is another host's target over ssh."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} is written to as ssh://…{path}: here it can be read; back up to it that way"
+        )
 
 
 class InUse(Conflict):
     """Raised where a place is wanted alone while others write."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | str) -> None:
         super().__init__(f"{path} is in use by a backup: try again when it has ended")
 
 
@@ -66,6 +75,8 @@ class Layout:
         """NotALayout; NoSuchTarget unless *make*, which makes it."""
         self._path = path
         self._blobs, self._own = path / _BLOBS, path / _OWN
+        if make and (self._own / "names").exists():
+            raise KeptByNames(path)
         if make:
             self._make()
         elif not (path / _LAYOUT).is_file():
@@ -111,13 +122,15 @@ class Layout:
         return found
 
     def rename(self, change: Rename, artifact_type: str) -> None:
+        if (self._own / "names").exists():
+            raise KeptByNames(self._path)
         with self._locked("index", fcntl.LOCK_EX):
             rows = self._rows()
             wanted = change({tag: descriptor for tag, (descriptor, _) in self.names().items()})
-            kept = [row for row in rows if _tag(row) not in wanted]
+            kept = [row for row in rows if tag_in(row) not in wanted]
             for tag, descriptor in wanted.items():
                 if descriptor is not None:
-                    kept.append(_row(tag, descriptor, artifact_type))
+                    kept.append(row(tag, descriptor, artifact_type))
             self._write_index(kept)
 
     @contextmanager
@@ -182,9 +195,8 @@ class Layout:
         return [table(row, _INDEX, "manifest") for row in rows]
 
     def _write_index(self, rows: list[dict[str, Any]]) -> None:
-        document = {"schemaVersion": 2, "mediaType": mediatypes.OCI_INDEX, "manifests": rows}
         try:
-            write_durably(self._path / _INDEX, encode(document))
+            write_durably(self._path / _INDEX, index(rows))
         except OSError as error:
             raise self._unwritable(error) from error
 
@@ -218,11 +230,19 @@ def _is_own(name: str) -> bool:
     return name in (_OWN, _BLOBS, _INDEX, _LAYOUT) or name.startswith(being_written)
 
 
-def _tag(row: Mapping[str, Any]) -> str:
+def index(rows: list[dict[str, Any]]) -> bytes:
+    """The document index.json."""
+    document = {"schemaVersion": 2, "mediaType": mediatypes.OCI_INDEX, "manifests": rows}
+    return encode(document)
+
+
+def tag_in(row: Mapping[str, Any]) -> str:
+    """The tag of a row of the index; empty where it has none."""
     return str(table(row.get("annotations"), _INDEX, "annotations").get(REF_NAME) or "")
 
 
-def _row(tag: str, descriptor: Descriptor, artifact_type: str) -> dict[str, Any]:
+def row(tag: str, descriptor: Descriptor, artifact_type: str) -> dict[str, Any]:
+    """The row of the index for a tag."""
     plain = Descriptor(descriptor.media_type, descriptor.digest, descriptor.size, {REF_NAME: tag})
     document = plain.document()
     if artifact_type:

@@ -10,8 +10,10 @@ import hashlib
 import io
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
-from typing import BinaryIO, Protocol
+from tempfile import TemporaryFile
+from typing import BinaryIO, Protocol, cast
 
+from lading.backup.far import FarBlob
 from lading.errors import Corrupt
 from lading.oci.descriptor import Descriptor
 from lading.oci.digest import Digest
@@ -86,7 +88,8 @@ def verified(place: Place, descriptor: Descriptor) -> BinaryIO:
     """The blob as a seekable stream, at its start; DamagedAtTarget.  Close it."""
     stream = place.open(descriptor)
     try:
-        local = stream if stream.seekable() else _held(stream, descriptor)
+        near = stream.seekable() and not isinstance(stream, FarBlob)
+        local = stream if near else _held(stream, descriptor)
         _check(local, descriptor)
     except BaseException:
         stream.close()
@@ -95,9 +98,15 @@ def verified(place: Place, descriptor: Descriptor) -> BinaryIO:
 
 
 def _held(stream: BinaryIO, descriptor: Descriptor) -> BinaryIO:
-    """What comes through a pipe, in memory: packs are small."""
+    """What comes from elsewhere, kept here while it is read: so it comes once."""
+    kept = TemporaryFile()  # noqa: SIM115  # whoever gets it closes it
+    left = descriptor.size + 1
     with stream:
-        return io.BytesIO(stream.read(descriptor.size + 1))
+        while left and (piece := stream.read(min(left, _PIECE))):
+            kept.write(piece)
+            left -= len(piece)
+    kept.seek(0)
+    return cast(BinaryIO, kept)
 
 
 def _check(stream: BinaryIO, descriptor: Descriptor) -> None:

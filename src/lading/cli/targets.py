@@ -29,6 +29,23 @@ def target(text: str) -> str:
     return absolute(text)
 
 
+def logins(*texts: str) -> dict[str, Any]:
+    """The member of a request's body with the user's logins for what *texts* name."""
+    plain = [text for text in texts if not text.startswith(_SCHEMES)]
+    domains = {text.partition("/")[0] for text in plain if _is_registry(text)}
+    found: dict[str, dict[str, str]] = {}
+    if any(text.startswith("s3://") for text in texts):
+        from lading.cli.buckets import options
+
+        found["s3"] = options(os.environ)
+    if domains:
+        from lading.cli.sharing import login
+        from lading.registry.credentials import entry
+
+        found |= {domain: entry(login(domain), domain) for domain in sorted(domains)}
+    return {"Logins": found} if found else {}
+
+
 def absolute(path: str) -> str:
     """*path* as the engine understands it, which works elsewhere."""
     from pathlib import Path

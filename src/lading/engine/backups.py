@@ -33,6 +33,7 @@ from lading.errors import Conflict, Invalid, NotFound, Unavailable
 from lading.image.progress import Listener, Progress
 from lading.network.networks import Networks
 from lading.network.wishes import NetworkRequest, PoolRequest
+from lading.registry.remotes import Remotes
 from lading.store.database import Database
 
 _HOOK_SECONDS = 600.0
@@ -68,8 +69,10 @@ class Holding:
 class Backups:
     """Everything that is done with backups; safe to use from any thread."""
 
-    def __init__(self, origin: Origin, destination: Destination, database: Database) -> None:
-        self._origin, self._destination = origin, destination
+    def __init__(
+        self, origin: Origin, destination: Destination, database: Database, remotes: Remotes
+    ) -> None:
+        self._origin, self._destination, self._remotes = origin, destination, remotes
         self._pins = Pins(database)
 
     def create(
@@ -81,7 +84,7 @@ class Backups:
         on_progress: Listener,
     ) -> list[Made]:
         """The new backups, durable on return."""
-        depot = open_depot(location, secret, make=True)
+        depot = open_depot(location, secret, make=True, remotes=self._remotes)
         warnings = self._pins.check(depot)
         if depot.is_new and not depot.is_sealed:
             warnings.append(_PLAIN)
@@ -183,10 +186,10 @@ class Backups:
     def copy(self, location: Location, secret: Secret | None, tag: str, to: Location) -> int:
         """Carry a backup to another target; the bytes that were new there."""
         depot, _ = self._open(location, secret)
-        return copying.copy(depot, tag, to)
+        return copying.copy(depot, tag, to, remotes=self._remotes)
 
     def _open(self, location: Location, secret: Secret | None) -> tuple[Depot, list[str]]:
-        depot = open_depot(location, secret)
+        depot = open_depot(location, secret, remotes=self._remotes)
         return depot, self._pins.check(depot)
 
 

@@ -39,6 +39,7 @@ from lading.events import Bus
 from lading.image.library import Library
 from lading.linux.cgroups import Hierarchies, Layout
 from lading.network.networks import Networks
+from lading.registry.remotes import Remotes
 from lading.runtime.conmon import Launched
 from lading.runtime.oci import Runtime
 from lading.settings import Settings
@@ -153,7 +154,7 @@ class Crew:
             volume_size=ground.volumes.size_of,
         )
 
-    def backups(self, ground: Ground, database: Database) -> Backups:
+    def backups(self, ground: Ground, database: Database, remotes: Remotes) -> Backups:
         """Those who back up and restore, joined when they are first asked for."""
         shared = (self.roster, self._roots, self.places, ground.snapshotter, ground.library)
         origin = Origin(
@@ -176,7 +177,7 @@ class Crew:
         destination = Destination(
             *shared, ground.volumes, self.control, self._announcer, here, make_network
         )
-        return Backups(origin, destination, database)
+        return Backups(origin, destination, database, remotes)
 
     def tell(self, ref: str, action: str, **attributes: str) -> None:
         """Publish that something was done with a container which nobody else tells of."""

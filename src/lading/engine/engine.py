@@ -59,11 +59,12 @@ class Engine:
             settings, self.bus, self.library, self.snapshotter, runtime, self.networks, self.volumes
         )
         self._crew = Crew(ground, roster)
-        self.backups = self._crew.backups(ground, self._database)
+        remotes = Remotes(lambda: _registries(settings))
+        self.backups = self._crew.backups(ground, self._database, remotes)
         self.containers = Containers(self._crew, runtime, self.bus)
         self.execs = self._crew.execs
         self.images = Images(self.library, roster, self._crew.creator.is_using)
-        self.sharing = Sharing(self.library, Remotes(lambda: _registries(settings)))
+        self.sharing = Sharing(self.library, remotes)
         errands = self._crew.errands
         self.builds = builds.join(settings, self.library, errands, cache, self.sharing)
         self._runtime = runtime

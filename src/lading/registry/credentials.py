@@ -240,7 +240,12 @@ def from_header(header: str) -> Credentials:
         entry = json.loads(raw or b"{}")
     except (ValueError, binascii.Error, RecursionError):
         raise Invalid("invalid X-Registry-Auth header: it is not base64 of JSON") from None
-    return _decoded(_table(entry))
+    return from_entry(_table(entry))
+
+
+def from_entry(entry: Mapping[str, Any]) -> Credentials:
+    """What the API's ``AuthConfig`` says."""
+    return _decoded(entry)
 
 
 def to_header(credentials: Credentials, registry: str) -> str:

@@ -10,7 +10,7 @@ from lading.cli.command import ANY, Command
 from lading.cli.faults import Fault
 from lading.cli.flags import LIST, NUMBER, SWITCH, TEXT, Arguments, Flag
 from lading.cli.table import aligned
-from lading.cli.targets import SECRET_FLAGS, absolute, ref, secret, target
+from lading.cli.targets import SECRET_FLAGS, absolute, logins, ref, secret, target
 from lading.cli.terminal import STDERR, is_terminal
 from lading.cli.units import size
 
@@ -38,7 +38,7 @@ def create(arguments: Arguments, client: Client) -> int:
         "Post": arguments.text("post"),
         "IncludeBinds": arguments.many("include-bind"),
         "Exclude": arguments.many("exclude"),
-        **secret(arguments),
+        **opening(arguments, arguments.text("to")),
     }
     made = followed(client, f"{_API}/create", body, quiet=_is_silent(arguments))
     if arguments.on("json"):
@@ -53,7 +53,7 @@ def create(arguments: Arguments, client: Client) -> int:
 
 def list_(arguments: Arguments, client: Client) -> int:
     """Every backup, the oldest first; a damaged one says why."""
-    body = {"Target": target(arguments.operands[0]), **secret(arguments)}
+    body = {"Target": target(arguments.operands[0]), **opening(arguments)}
     found = client.post(f"{_API}/list", body)
     _warn(found["warnings"])
     if arguments.on("json"):
@@ -69,7 +69,7 @@ def list_(arguments: Arguments, client: Client) -> int:
 
 def show(arguments: Arguments, client: Client) -> int:
     """What is in a backup, and the command that makes a container like it."""
-    found = client.post(f"{_API}/show", {"Ref": ref(arguments.operands[0]), **secret(arguments)})
+    found = client.post(f"{_API}/show", {"Ref": ref(arguments.operands[0]), **opening(arguments)})
     if arguments.on("json"):
         _print_json(found)
         return 0
@@ -95,7 +95,7 @@ def show(arguments: Arguments, client: Client) -> int:
 
 def files(arguments: Arguments, client: Client) -> int:
     """Every file, as the container sees it."""
-    found = client.post(f"{_API}/files", {"Ref": ref(arguments.operands[0]), **secret(arguments)})
+    found = client.post(f"{_API}/files", {"Ref": ref(arguments.operands[0]), **opening(arguments)})
     if arguments.on("json"):
         _print_json(found)
         return 0
@@ -110,7 +110,7 @@ def files(arguments: Arguments, client: Client) -> int:
 def cat(arguments: Arguments, client: Client) -> int:
     """Write one file to standard output."""
     where, path = arguments.operands
-    body = {"Ref": ref(where), "Path": path, **secret(arguments)}
+    body = {"Ref": ref(where), "Path": path, **opening(arguments)}
     response = client.ask("POST", f"{_API}/cat", None, body)
     sys.stdout.flush()
     for piece in response.pieces():
@@ -122,7 +122,7 @@ def cat(arguments: Arguments, client: Client) -> int:
 def diff(arguments: Arguments, client: Client) -> int:
     """What changed from one backup to another, as ``lading diff`` shows changes."""
     old, new = map(ref, arguments.operands)
-    found = client.post(f"{_API}/diff", {"Ref": old, "Other": new, **secret(arguments)})
+    found = client.post(f"{_API}/diff", {"Ref": old, "Other": new, **opening(arguments)})
     if arguments.on("json"):
         _print_json(found)
         return 0
@@ -136,7 +136,7 @@ def verify(arguments: Arguments, client: Client) -> int:
     """Tell what is damaged and what that touches; 1 when anything is."""
     operand = arguments.operands[0]
     meant = {"Ref": ref(operand)} if _is_ref(operand) else {"Target": target(operand)}
-    body = {**meant, "ReadData": arguments.on("read-data"), **secret(arguments)}
+    body = {**meant, "ReadData": arguments.on("read-data"), **opening(arguments)}
     (found,) = followed(client, f"{_API}/verify", body, quiet=_is_silent(arguments))
     if arguments.on("json"):
         _print_json(found)
@@ -158,7 +158,7 @@ def prune(arguments: Arguments, client: Client) -> int:
         "Target": target(arguments.operands[0]),
         "Keep": keep,
         "DryRun": arguments.on("dry-run"),
-        **secret(arguments),
+        **opening(arguments),
     }
     found = client.post(f"{_API}/prune", body)
     if arguments.on("json"):
@@ -174,7 +174,7 @@ def prune(arguments: Arguments, client: Client) -> int:
 def unpack(arguments: Arguments, client: Client) -> int:
     """Print the files that were written."""
     where, folder = arguments.operands
-    body = {"Ref": ref(where), "Path": absolute(folder), **secret(arguments)}
+    body = {"Ref": ref(where), "Path": absolute(folder), **opening(arguments)}
     print("".join(f"{each}\n" for each in client.post(f"{_API}/unpack", body)["files"]), end="")
     return 0
 
@@ -182,11 +182,16 @@ def unpack(arguments: Arguments, client: Client) -> int:
 def copy(arguments: Arguments, client: Client) -> int:
     """Print the ref of the copy."""
     where, to = arguments.operands
-    body = {"Ref": ref(where), "Target": target(to), **secret(arguments)}
+    body = {"Ref": ref(where), "Target": target(to), **opening(arguments)}
     found = client.post(f"{_API}/copy", body)
     print(found["ref"], flush=True)
     print(f"{_bytes(found['added'])} new", file=sys.stderr)
     return 0
+
+
+def opening(arguments: Arguments, *targets: str) -> dict[str, Any]:
+    """The members of a request's body that open *targets*, and those among the operands."""
+    return {**secret(arguments), **logins(*targets, *arguments.operands)}
 
 
 def followed(client: Client, path: str, body: object, *, quiet: bool) -> list[Any]:

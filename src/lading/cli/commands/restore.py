@@ -7,7 +7,7 @@ from lading.cli.command import Command
 from lading.cli.commands.backup import followed
 from lading.cli.faults import Misuse
 from lading.cli.flags import LIST, SWITCH, TEXT, Arguments, Flag
-from lading.cli.targets import SECRET_FLAGS, pairs, ref, secret, target
+from lading.cli.targets import SECRET_FLAGS, logins, pairs, ref, secret, target
 
 _DETAIL = """
 What reaches beyond a container comes back only when it is allowed by name: bind, cap-add,
@@ -35,6 +35,7 @@ def run(arguments: Arguments, client: Client) -> int:
         "Volumes": pairs(arguments.many("map-volume"), "--map-volume"),
         "Networks": pairs(arguments.many("map-network"), "--map-network"),
         **secret(arguments),
+        **logins(operand),
     }
     for each in followed(client, "/lading/v1/restore", body, quiet=arguments.on("quiet")):
         print(each["name"])
