@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 
 import msgspec
@@ -27,14 +26,16 @@ from lading.container.places import Places
 from lading.container.record import Container
 from lading.container.rootfs import Roots
 from lading.container.roster import Roster
+from lading.container.spooling import spooled
 from lading.container.states import State
 from lading.errors import Conflict
 from lading.image import catalogue, edit
 from lading.image.edit import Step
 from lading.image.image import Image
 from lading.image.library import Library
-from lading.image.streams import Written, pour
+from lading.image.streams import Written
 from lading.layer import pack
+from lading.layer.pack import Output
 from lading.layer.write import END
 from lading.oci.digest import Digest
 from lading.oci.reference import Reference
@@ -152,7 +153,7 @@ class Committer:
     ) -> None:
         """Write the layer, and let the container go as soon as its last file is read."""
         with ExitStack() as spooling:
-            target = out
+            target: Output = out
             with ExitStack() as held:
                 slot = held.enter_context(self._roster.locked(container_id))
                 status = slot.container.state.status
@@ -160,14 +161,11 @@ class Committer:
                     raise BeingRemoved(slot.container)
                 if freeze and status is State.RUNNING:
                     # Whoever hashes and stores would hold up the reading: half the pause is his.
-                    target = spooling.enter_context(TemporaryFile(dir=self._places.containers))
+                    target = spooling.enter_context(spooled(out, self._places.containers))
                 on_pause(held.enter_context(self._freezer.frozen(slot)) if freeze else Pause())
                 self._pack(container_id, target, whole=whole)
-            if target is not out:
-                target.seek(0)
-                pour(target, out)
 
-    def _pack(self, container_id: str, out: BinaryIO, *, whole: bool) -> None:
+    def _pack(self, container_id: str, out: Output, *, whole: bool) -> None:
         with self._roots.mounted(container_id) as rootfs:
             if whole:
                 pack.tree(rootfs, out, mounts=False)
