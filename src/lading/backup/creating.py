@@ -33,7 +33,6 @@ from lading.container.record import Container
 from lading.container.roster import Roster
 from lading.errors import Conflict, Corrupt, NotFound
 from lading.image.progress import Listener, Progress
-from lading.network.values import NetworkMode
 from lading.store.leases import Lease
 
 _PRE, _POST = "lading.backup.pre", "lading.backup.post"  # labels
@@ -211,7 +210,7 @@ class Creation:
         for number, part in enumerate(cargo.values()):
             self._tell(f"Reading {number + 1}/{len(cargo)}", packing)
             part.look()
-        ran = [each for each in containers if each.running]
+        ran = [each for each in containers if each.running and self._request.hooks]
         with ExitStack() as after:
             for each in ran:
                 self._hook(each, _PRE, self._request.pre)
@@ -295,15 +294,8 @@ class Creation:
         )
 
     def _networks(self, container: Container) -> list[dict[str, Any]]:
-        mode = NetworkMode.parse(container.host.network_mode)
-        names = set(container.networking.endpoints_config or ())
-        names |= {mode.name} if mode.kind == "network" else set()
-        found = []
-        for name in sorted(names - {"", "bridge", "default", "host", "none"}):
-            try:
-                found.append(msgspec.to_builtins(self._origin.find_network(name)))
-            except NotFound:
-                self._warnings.append(f"network {name} is gone")
+        found, gone = sources.networks(container, self._origin.find_network)
+        self._warnings += [f"network {name} is gone" for name in gone]
         return found
 
     def _sharers(self, mounted: Sequence[PartSource], still: _Still) -> list[str]:

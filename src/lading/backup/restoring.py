@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from lading.backup import plan as plans
+from lading.backup.ahead import Ahead
 from lading.backup.bill import BIND, IMAGE, LAYER, Bill, Part
 from lading.backup.contents import Contents
 from lading.backup.depot import Depot
@@ -99,9 +100,11 @@ class Restoration:
         depot: Depot,
         request: RestoreRequest,
         on_progress: Listener,
+        ahead: Ahead | None = None,
     ) -> None:
+        """*ahead* has what was laid out before; it stays the caller's when `run` fails."""
         self._to, self._depot, self._request = destination, depot, request
-        self._on_progress = on_progress
+        self._on_progress, self._ahead = on_progress, ahead
         self._volumes: dict[str, Arrival] = {}
 
     def run(self, bills: Sequence[Bill]) -> list[Container]:
@@ -112,7 +115,8 @@ class Restoration:
         planned = plans.plan(bills, self._request, self._to.here)
         with self._to.library.lease() as lease, ExitStack() as undo:
             loaded = [self._load(each) for each in planned]
-            self._check_space(loaded)
+            if self._ahead is None:
+                self._check_space(loaded)
             targets = [self._image(each.bill, lease) for each in planned]
             for each in loaded:
                 self._lay_volumes(each, undo)
@@ -123,8 +127,21 @@ class Restoration:
                 undo.callback(self._to.make_network(network))
             self._settle(containers, targets, undo)
             undo.pop_all()
+            if self._ahead is not None:
+                self._ahead.release()
         self._announce(containers, planned)
         return containers
+
+    def prepare(self, bill: Bill, lease: Lease) -> None:
+        """Bring the image, and lay the volumes out ahead, so that less is left for `run`."""
+        (planned,) = plans.plan([bill], self._request, self._to.here)
+        loaded = self._load(planned)
+        if self._ahead is not None and self._ahead.is_empty:
+            self._check_space([loaded])
+        self._image(bill, lease)
+        with ExitStack() as undo:
+            self._lay_volumes(loaded, undo)
+            undo.pop_all()
 
     def start(self, containers: Sequence[Container]) -> None:
         """Start them; those whose network others share first."""
@@ -177,13 +194,14 @@ class Restoration:
         for name, part in loaded.planned.volumes.items():
             if name in self._volumes:
                 continue
-            volumes = self._to.volumes
-            arrival = volumes.stage(name, part.labels, anonymous=part.anonymous)
-            undo.callback(volumes.turn_away, arrival)
-            self._volumes[name] = arrival
+            ahead = self._ahead
+            if ahead is None:
+                ahead = Ahead(self._to.volumes)
+                undo.callback(ahead.close)
             with Contents.on(self._depot, loaded.planned.bill) as contents:
                 self._tell(f"volume {name[:40]}", part.size)
-                lay(loaded.tree(part), contents, arrival.files)
+                arrival = ahead.lay(name, part, loaded.tree(part), contents)
+            self._volumes[name] = arrival
             sync_tree(arrival.part)
 
     def _lay_layer(self, loaded: _Loaded, undo: ExitStack) -> Container:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from lading.backup.bill import BIND, VOLUME
 from lading.backup.capture import Listing
 from lading.backup.looking import Found, everything, excluding
 from lading.container.record import Container
-from lading.errors import Invalid
+from lading.errors import Invalid, NotFound
+from lading.network.values import NetworkMode
 from lading.volume.values import MountPoint, Volume
 
 MODES = ("pause", "stop", "live")
@@ -21,7 +25,8 @@ class BackupRequest:
     """What to back up, and how.
 
     *pre* and *post* are commands for a shell in each container; *binds* are the host's paths
-    whose content is wanted too; *exclude* are globs of what is left out.
+    whose content is wanted too; *exclude* are globs of what is left out.  Without *hooks* none of
+    the commands is run, whatever labels say.
     """
 
     names: tuple[str, ...] = ()
@@ -32,6 +37,7 @@ class BackupRequest:
     post: str = ""
     binds: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    hooks: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,22 @@ def mounted(
         elif point.kind == "bind" and _is_wanted(point, request):
             found[BIND, point.source] = PartSource(BIND, point.source, Path(point.source), listing)
     return list(found.values())
+
+
+def networks(
+    container: Container, find_network: Callable[[str], object]
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """The networks that were made for *container* and others; and the names of those gone."""
+    mode = NetworkMode.parse(container.host.network_mode)
+    names = set(container.networking.endpoints_config or ())
+    names |= {mode.name} if mode.kind == "network" else set()
+    found, gone = [], []
+    for name in sorted(names - {"", "bridge", "default", "host", "none"}):
+        try:
+            found.append(msgspec.to_builtins(find_network(name)))
+        except NotFound:
+            gone.append(name)
+    return found, gone
 
 
 def left_out(container: Container, request: BackupRequest) -> list[str]:

@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "login": ("login", "Authenticate to a registry"),
     "logout": ("login", "Log out from a registry"),
     "logs": ("logs", "Fetch the logs of a container"),
+    "migrate": ("migrate", "Bring a container to another engine, which goes on with it"),
     "pause": ("lifecycle", "Pause all processes within one or more containers"),
     "port": ("port", "List port mappings or a specific mapping for the container"),
     "ps": ("ps", "List containers"),
@@ -89,6 +90,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "registry scrub": ("registry", "Hash everything kept, and put aside what is damaged"),
     "registry serve": ("registry", "Run a registry in the foreground"),
     "registry user": ("registry", "Add, remove and list users and robot accounts"),
+    "system dial-stdio": ("dial", "Join standard input and output with the engine's socket"),
     "system df": ("df", "Show disk usage"),
     "system prune": ("prune", "Remove unused objects"),
     "system reset": ("reset", "Remove everything this engine keeps, and stop it"),
@@ -157,7 +159,7 @@ GROUPS: Mapping[str, tuple[str, Mapping[str, str]]] = {
         ),
     ),
     "registry": ("Run a registry", _forms("registry", "", "gc retain scrub serve user")),
-    "system": ("Manage lading", _forms("system", "events info", "df prune reset")),
+    "system": ("Manage lading", _forms("system", "events info", "df dial-stdio prune reset")),
     "volume": (
         "Manage volumes",
         _forms("volume", "", "create inspect ls prune rm", list="volume ls", remove="volume rm"),
@@ -169,9 +171,8 @@ _DOCKER_ALONE = (
     "buildx checkpoint compose config context node plugin secret service stack swarm trust"
 )
 NOT_YET = frozenset(_DOCKER_ALONE.split()) | {
-    *("adopt", "backup schedule", "migrate"),
+    *("adopt", "backup schedule"),
     *(f"manifest {verb}" for verb in ("annotate", "create", "push", "rm")),
-    "system dial-stdio",
     "volume update",
 }
 

@@ -117,6 +117,10 @@ class Client:
             raise Refused(_message(response), response.status)
         return response
 
+    def dial(self) -> http.Connection:
+        """A connection on which nothing has been said yet."""
+        return self._connect()
+
     # -- connecting ----------------------------------------------------------------------
 
     def _connect(self) -> http.Connection:

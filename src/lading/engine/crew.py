@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lading.backup.departures import Departures
+from lading.backup.hosting import Hosting
 from lading.backup.origin import Origin
 from lading.backup.plan import Here
 from lading.backup.restoring import Destination
@@ -35,6 +37,7 @@ from lading.container.supervisor import Supervisor
 from lading.container.view import Views
 from lading.container.watching import Watcher
 from lading.engine.backups import Backups, exists, hooks, is_port_free, network_maker
+from lading.engine.migrations import Migrations
 from lading.events import Bus
 from lading.image.library import Library
 from lading.linux.cgroups import Hierarchies, Layout
@@ -155,7 +158,22 @@ class Crew:
         )
 
     def backups(self, ground: Ground, database: Database, remotes: Remotes) -> Backups:
-        """Those who back up and restore, joined when they are first asked for."""
+        """Those who back up and restore."""
+        return Backups(*self._sides(ground), database, remotes)
+
+    def migrations(self, ground: Ground, database: Database) -> Migrations:
+        """Those who send containers to other engines, and take theirs."""
+        origin, destination = self._sides(ground)
+        departures = Departures(origin, self.clearer, database)
+        hosting = Hosting(
+            *(destination, self.clearer, database),
+            staging=ground.settings.staging,
+            remove_network=ground.networks.remove,
+        )
+        return Migrations(origin, departures, hosting)
+
+    def _sides(self, ground: Ground) -> tuple[Origin, Destination]:
+        """The parts that are captured, and those that are restored to."""
         shared = (self.roster, self._roots, self.places, ground.snapshotter, ground.library)
         origin = Origin(
             *shared,
@@ -177,7 +195,7 @@ class Crew:
         destination = Destination(
             *shared, ground.volumes, self.control, self._announcer, here, make_network
         )
-        return Backups(origin, destination, database, remotes)
+        return origin, destination
 
     def tell(self, ref: str, action: str, **attributes: str) -> None:
         """Publish that something was done with a container which nobody else tells of."""

@@ -61,6 +61,7 @@ class Engine:
         self._crew = Crew(ground, roster)
         remotes = Remotes(lambda: _registries(settings))
         self.backups = self._crew.backups(ground, self._database, remotes)
+        self.migrations = self._crew.migrations(ground, self._database)
         self.containers = Containers(self._crew, runtime, self.bus)
         self.execs = self._crew.execs
         self.images = Images(self.library, roster, self._crew.creator.is_using)
@@ -97,11 +98,13 @@ class Engine:
         crew.freezer.recover(live)
         crew.execs.recover()
         crew.recovery.recover()
+        self.migrations.open()
         crew.prober.open(self.bus)
         crew.logs.open()
 
     def close(self) -> None:
         """Let go of everything; containers go on.  Nothing is lost when this is never called."""
+        self.migrations.close()
         self._crew.logs.close()
         self._crew.prober.close()
         self._crew.supervisor.close()
