@@ -53,11 +53,12 @@ class NoSuchTarget(NotFound):
 
 
 class KeptByNames(Conflict):
-    """Raised where a directory is changed that is another host's target over ssh."""
+    """Raised where a directory is changed that is a target over ssh, or came out of a bucket."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"{path} is written to as ssh://…{path}: here it can be read; back up to it that way"
+            f"{path} has names of its own, as targets over ssh and in buckets have: here it can "
+            "be read; back up to it as ssh:// or s3://, or name another directory"
         )
 
 

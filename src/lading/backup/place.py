@@ -87,12 +87,12 @@ def read_verified(place: Place, descriptor: Descriptor, most: int) -> bytes:
 def verified(place: Place, descriptor: Descriptor) -> BinaryIO:
     """The blob as a seekable stream, at its start; DamagedAtTarget.  Close it."""
     stream = place.open(descriptor)
+    near = stream.seekable() and not isinstance(stream, FarBlob)
+    local = stream if near else _held(stream, descriptor)
     try:
-        near = stream.seekable() and not isinstance(stream, FarBlob)
-        local = stream if near else _held(stream, descriptor)
         _check(local, descriptor)
     except BaseException:
-        stream.close()
+        local.close()
         raise
     return local
 
@@ -101,11 +101,15 @@ def _held(stream: BinaryIO, descriptor: Descriptor) -> BinaryIO:
     """What comes from elsewhere, kept here while it is read: so it comes once."""
     kept = TemporaryFile()  # noqa: SIM115  # whoever gets it closes it
     left = descriptor.size + 1
-    with stream:
-        while left and (piece := stream.read(min(left, _PIECE))):
-            kept.write(piece)
-            left -= len(piece)
-    kept.seek(0)
+    try:
+        with stream:
+            while left and (piece := stream.read(min(left, _PIECE))):
+                kept.write(piece)
+                left -= len(piece)
+        kept.seek(0)
+    except BaseException:
+        kept.close()
+        raise
     return cast(BinaryIO, kept)
 
 

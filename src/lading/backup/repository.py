@@ -17,7 +17,7 @@ import msgspec
 
 from lading.backup.far import FarBlob, Lent, checked
 from lading.backup.place import DamagedAtTarget, Rename
-from lading.errors import LadingError, NotFound, Unavailable, Unsupported
+from lading.errors import Corrupt, Invalid, LadingError, NotFound, Unavailable, Unsupported
 from lading.oci.descriptor import Descriptor
 from lading.oci.digest import Digest
 from lading.oci.reference import Reference
@@ -120,14 +120,14 @@ class RegistryPlace:
         return 0, 0
 
     def _named(self, tag: str) -> tuple[Descriptor, str] | None:
-        """What a tag names; None where it went away meanwhile."""
+        """What a tag names; None where it went away meanwhile, or is nothing of ours."""
         try:
             digest = self._repository.find(tag)
             if digest is None or digest not in self._documents:
                 descriptor, content = self._repository.manifest(digest or tag)
                 digest = descriptor.digest
                 self._documents[digest] = descriptor, content
-        except NotFound:
+        except (NotFound, Invalid, Corrupt, Unsupported):
             return None
         descriptor, content = self._documents[digest]
         return descriptor, _artifact_type(content)

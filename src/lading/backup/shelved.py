@@ -110,10 +110,12 @@ class Shelved:
         return count, freed
 
     def _make(self) -> None:
-        if self._shelf.items(""):
+        tops = {item.key.partition("/")[0] for item in self._shelf.items("")}
+        if tops - {_OWN, "blobs", _INDEX, _LAYOUT}:
             raise NotALayout(self._where)
         self._shelf.prepare((_NAMES, WRITERS, SWEEPERS, *_BLOBS))
-        self._write(_INDEX, index([]))
+        if self._shelf.size(_INDEX) is None:
+            self._write(_INDEX, index([]))
         self._write(_LAYOUT, encode({"imageLayoutVersion": VERSION}))
 
     def _has_index(self) -> bool:
