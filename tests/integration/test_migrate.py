@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
@@ -17,6 +20,7 @@ from typing import Any
 import pytest
 
 from engine_daemon import Daemon
+from ssh_server import ssh_server
 
 MakeDaemon = Callable[..., Daemon]
 _SECONDS = 30.0
@@ -140,9 +144,9 @@ class TestWhatMoves:
 
     def test_what_changes_between_the_rounds_is_there_as_it_was_at_last(self, pair: Pair) -> None:
         script = (
-            "for n in $(seq 64); do head -c 1M /dev/urandom > /data/file$n; done; echo ready; n=0; "
+            "for n in $(seq 64); do head -c 1048576 /dev/urandom > /data/file$n; done; echo ready; n=0; "
             "while :; do n=$((n+1)); echo $n > /data/count; mkdir -p /data/d$n; "
-            "rm -rf /data/d$((n-3)); head -c 64k /dev/urandom > /data/file$((n%64+1)); "
+            "rm -rf /data/d$((n-3)); head -c 65536 /dev/urandom > /data/file$((n%64+1)); "
             "sync /data; sleep 0.01; done"
         )
         container = pair.here.run_ready(script, name="web", HostConfig={"Binds": ["kept:/data"]})
@@ -311,15 +315,13 @@ class Apart(Daemon):
     """A daemon in a network namespace of its own."""
 
     def command(self) -> list[str]:
-        return ["unshare", "--net", *super().command()]
+        up = 'ip link set lo up && exec "$@"'
+        return ["unshare", "--net", "sh", "-c", up, "sh", *super().command()]
 
 
 @pytest.fixture
-def apart(make_daemon: MakeDaemon, tmp_path_factory: Any) -> Iterator[Pair]:
+def apart(make_daemon: MakeDaemon) -> Iterator[Pair]:
     here = make_daemon()
-    import shutil
-    import tempfile
-
     folder = Path(tempfile.mkdtemp(prefix="lading-"))
     there = Apart(folder)
     there.start()
@@ -341,3 +343,38 @@ class TestTwoNetworks:
         shown = apart.there.client.get("/containers/web/json").json()
         ports = json.dumps(shown["NetworkSettings"]["Ports"])
         assert str(port) in ports
+
+    def test_a_port_that_is_in_use_there_is_told_before_anything_is_changed(
+        self, apart: Pair
+    ) -> None:
+        binding = {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(free_port())}]}
+        with_volume(apart.here, HostConfig={"PortBindings": binding})
+        apart.there.load_busybox()
+        apart.there.run("sleep", "1000", name="other", HostConfig={"PortBindings": binding})
+        refused = apart.migrate("web")
+        assert refused.returncode == 1
+        assert "is in use on this host: use --map-port" in refused.stderr
+        assert apart.running() == (1, 1)
+
+
+class TestOverSsh:
+    def test_it_moves_with_the_users_own_ssh(self, pair: Pair, tmp_path: Path) -> None:
+        program = str(Path(sys.executable).with_name("lading"))
+        forced = f"{program} --host {pair.there.settings.host} system dial-stdio"
+        with ssh_server(tmp_path / "ssh", forced) as server:
+            with_volume(pair.here)
+            way = {"PATH": f"{server.bin}:{os.environ['PATH']}"}
+            moved = pair.here.lading("migrate", "web", f"ssh://{server.authority}", env=way)
+        assert moved.returncode == 0, moved.stderr
+        assert pair.running() == (0, 1)
+
+    def test_a_host_that_cannot_be_reached_changes_nothing(
+        self, pair: Pair, tmp_path: Path
+    ) -> None:
+        with_volume(pair.here)
+        before = stock(pair.here)
+        failed = pair.here.lading("migrate", "web", f"ssh://127.0.0.1:{free_port()}")
+        assert failed.returncode == 1
+        assert "does not answer" in failed.stderr
+        assert stock(pair.here) == before
+        assert pair.running() == (1, 0)
