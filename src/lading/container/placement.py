@@ -22,6 +22,7 @@ class Facts:
     unified: bool  # cgroup v2 alone
     runtime: str
     block_io: frozenset[str] = frozenset()  # the limits on block devices that there are
+    cpu_counters: tuple[str, ...] = ()  # paths that tell how often each CPU was throttled
 
 
 def completed(asked: HostConfig, facts: Facts) -> HostConfig:
@@ -42,7 +43,7 @@ def completed(asked: HostConfig, facts: Facts) -> HostConfig:
         pids_limit=asked.pids_limit if (asked.pids_limit or 0) > 0 else None,
         oom_kill_disable=None if facts.unified else bool(asked.oom_kill_disable),
         console_size=asked.console_size or [0, 0],
-        masked_paths=_paths(asked.masked_paths, MASKED_PATHS, asked),
+        masked_paths=_paths(asked.masked_paths, (*MASKED_PATHS, *facts.cpu_counters), asked),
         readonly_paths=_paths(asked.readonly_paths, READONLY_PATHS, asked),
     )
 

@@ -51,6 +51,7 @@ from lading.store.database import Database
 from lading.store.records import Records
 from lading.volume.volumes import Volumes
 
+_CPUS = Path("/sys/devices/system/cpu")
 _ONLINE = Path("/sys/devices/system/cpu/online")
 
 
@@ -230,6 +231,7 @@ def facts_of(runtime: Runtime) -> Facts:
     hierarchies: Hierarchies = runtime.hierarchies
     return Facts(
         cpus=frozenset(_numbers(_ONLINE.read_text())),
+        cpu_counters=tuple(sorted(map(str, _CPUS.glob("cpu[0-9]*/thermal_throttle")))),
         swap_accounting=hierarchies.has_swap_accounting(),
         unified=hierarchies.layout is Layout.UNIFIED,
         runtime=runtime.name,
