@@ -23,10 +23,11 @@ from engine_daemon import Daemon
 BUDGET = 2.0  # seconds
 _FILES, _DIRTY = 64, 1  # of 16 MiB each
 _SCRIPT = (
-    f"for n in $(seq {_FILES}); do head -c 16777216 /dev/urandom > /data/file$n; done; "
+    f"test -e /data/file{_FILES} || for n in $(seq {_FILES}); do "
+    "head -c 16777216 /dev/urandom > /data/file$n; done; "
     "sync /data; echo ready; "
     f"while :; do for n in $(seq {_DIRTY}); do head -c 16777216 /dev/urandom > /data/new; "
-    "mv /data/new /data/file$n; done; sleep 5; done"
+    "mv /data/new /data/file$n; done; sleep 0.3; done"
 )
 
 
