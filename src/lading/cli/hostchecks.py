@@ -182,6 +182,9 @@ def conveniences() -> Iterator[Finding]:
     yield _program("mmdebstrap", "lading image bootstrap debian", "mmdebstrap",
                    lambda: shutil.which("mmdebstrap") is not None)  # fmt: skip
     yield _program("init", "lading run --init", "tini", _has_init)
+    yield _program("ps", "lading top", "procps", lambda: shutil.which("ps") is not None)
+    yield _program("ssh", "lading migrate", "openssh-client",
+                   lambda: shutil.which("ssh") is not None)  # fmt: skip
 
 
 def _program(name: str, what: str, package: str, there: Callable[[], bool]) -> Finding:

@@ -81,3 +81,12 @@ def test_a_check_that_breaks_is_a_finding_too() -> None:
     assert first.state == "ok"
     assert (second.name, second.state) == ("parts", "warning")
     assert "no such device" in second.detail
+
+
+def test_setup_installs_whatever_a_single_command_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    remedies = {each.name: each.remedy for each in host.conveniences()}
+    assert remedies["ps"] == "apt-get install procps"
+    packages = (Path(__file__).parents[3] / "packaging/debian-packages").read_text().split()
+    wanted = {remedy.removeprefix("apt-get install ") for remedy in remedies.values() if remedy}
+    assert wanted <= set(packages)
