@@ -55,7 +55,7 @@ def bucket_server(folder: Path) -> Iterator[BucketServer]:
     command = [
         *(rclone, "serve", "s3", str(files), "--addr", f"127.0.0.1:{port}"),
         *("--auth-key", f"{KEY},{SECRET}", "--config", "/dev/null"),
-        *("--vfs-cache-mode", "off", "--dir-cache-time", "0s"),
+        *("--vfs-cache-mode", "off"),
     ]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _PREFIX = re.compile(r"[A-Za-z0-9_.=+-]+(?:/[A-Za-z0-9_.=+-]+)*")
 _RETRY = {"max_retries": 5, "retry_timeout": timedelta(minutes=2)}
 _MOST_WORDS = 300
+_WHOLE = 80 * 1024 * 1024  # bytes that are sent in one request: packs are no longer
 _REGION = "us-east-1"
 
 
@@ -63,15 +63,24 @@ class Bucket:
 
     def piece(self, key: str, at: int, length: int) -> bytes:
         import obstore
+        from obstore.exceptions import GenericError
 
         with self._told(key):
-            return bytes(obstore.get_range(self._store, key, start=at, length=length))
+            try:
+                return bytes(obstore.get_range(self._store, key, start=at, length=length))
+            except GenericError as error:
+                if "non-partial" not in str(error):
+                    raise
+            return bytes(obstore.get(self._store, key).bytes())[at : at + length]  # no ranges there
 
     def write(self, key: str, stream: BinaryIO, size: int) -> None:
         import obstore
 
         with self._told(key):
-            obstore.put(self._store, key, stream)
+            if size <= _WHOLE:
+                obstore.put(self._store, key, stream.read(), use_multipart=False)
+            else:
+                obstore.put(self._store, key, stream)
 
     def claim(self, key: str, content: bytes) -> bool:
         """A conditional put, and a look before it for services that do not heed the condition."""
@@ -82,7 +91,7 @@ class Bucket:
             return False
         try:
             with self._told(key):
-                obstore.put(self._store, key, io.BytesIO(content), mode="create")
+                obstore.put(self._store, key, content, mode="create", use_multipart=False)
         except (AlreadyExistsError, PreconditionError):
             return False
         return True
