@@ -279,10 +279,14 @@ COMMANDS = {
         "[OPTIONS] --to TARGET [CONTAINER...]",
         example=(
             "lading backup create web --to /backups\n"
-            "lading backup create --project shop --to /backups --passphrase-file key.txt"
+            "lading backup create --project shop --to /backups --passphrase-file key.txt\n"
+            "lading backup create web --to registry.example.org/backups/web"
         ),
         detail=(
-            "TARGET is a directory (or oci:DIRECTORY), made when it is missing: an OCI layout.\n"
+            "TARGET is a directory (or oci:DIRECTORY), made when it is missing: an OCI layout;\n"
+            "REGISTRY/REPOSITORY, with the login of 'lading login'; s3://BUCKET/PREFIX, with the\n"
+            "usual AWS_* variables or files; ssh://[USER@]HOST[:PORT]/DIRECTORY, with the keys of\n"
+            "the user that the engine runs as, on a host that needs only sshd.\n"
             "Image, writable layer, volumes, networks and every option go along; containers that\n"
             "are named together stand still at the same instant, for what changed meanwhile alone."
         ),
