@@ -30,7 +30,7 @@ def test_commands_groups_and_their_words() -> None:
     assert offered("im") == ["image", "images", "import"]
     assert {"run", "volume", "doctor"} <= set(offered(""))
     assert offered("volume", "") == ["create", "inspect", "list", "ls", "prune", "remove", "rm"]
-    assert offered("--host", "unix:///x", "system", "d") == ["df"]
+    assert offered("--host", "unix:///x", "system", "d") == ["df", "dial-stdio"]
 
 
 def test_names_of_things_where_operands_are_things() -> None:

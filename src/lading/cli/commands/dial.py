@@ -39,8 +39,8 @@ def _send(connection: object) -> None:
 COMMANDS = {
     "system dial-stdio": Command(
         run,
-        "",
-        example="ssh other.example lading system dial-stdio",
+        "[OPTIONS]",
+        example="lading system dial-stdio",
         detail="For other programs: this is how `ssh://` hosts are reached.",
     )
 }
