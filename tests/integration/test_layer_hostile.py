@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="owners and devices wa
 ALL = list(cases())
 MOST_SECONDS = 5.0
 _TAKE_ALL = """
-import contextlib, io, os, resource, sys
+import contextlib, io, os, sys
 from pathlib import Path
 from hostile.corpus import cases
 from lading.errors import LadingError
@@ -45,7 +45,9 @@ for case in cases():
     folder = os.open(place, os.O_RDONLY)
     empty(folder)
     os.close(folder)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+for line in Path("/proc/self/status").read_text().splitlines():
+    if line.startswith("VmHWM:"):  # unlike ru_maxrss it begins anew with the program
+        print(line.split()[1])
 """
 Door = Callable[[bytes, Path], None]
 
