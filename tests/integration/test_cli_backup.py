@@ -75,7 +75,6 @@ def test_damage_shows_in_the_exit_code(daemon: Daemon, tmp_path: Path) -> None:
         ["backup", "create", "web", "--to", "/t", "--from", "docker://"],
         ["backup", "verify", "--boot", "/t"],
         ["backup", "schedule"],
-        ["migrate", "web", "ssh://host"],
         ["adopt", "web"],
     ],
     ids=" ".join,
